@@ -1,0 +1,3 @@
+"""batchspec: config-as-code for LLM batch jobs."""
+
+__version__ = "0.1.0"

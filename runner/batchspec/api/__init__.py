@@ -1,0 +1,1 @@
+"""The Message Batches API: the port the program needs, its client, and the model catalogue."""

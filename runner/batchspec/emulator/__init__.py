@@ -1,0 +1,1 @@
+"""A local Message Batches server, written from the API's facts alone."""

@@ -1,0 +1,1 @@
+"""Inputs: the locked-down DuckDB engine, item sources, and fingerprints of rows."""

@@ -1,0 +1,1 @@
+"""Outputs: answers as rows, their writers, manifests, and checks."""

@@ -1,0 +1,1 @@
+"""Plans: hashes, what differs from what is known, packing into batches, and price."""

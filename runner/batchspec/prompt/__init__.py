@@ -1,0 +1,1 @@
+"""Prompts: sandboxed templates, Messages params, and cache breakpoints."""

@@ -1,0 +1,1 @@
+"""Reports: pure functions from values to text, JSON, Markdown and HTML."""

@@ -1,0 +1,1 @@
+"""State: the ledger of submissions and claims, immutable segments, and the lease."""

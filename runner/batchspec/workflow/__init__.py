@@ -1,0 +1,1 @@
+"""Workflow: the effects in their order. Every step yields events and prints nothing."""
