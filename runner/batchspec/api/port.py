@@ -1,0 +1,153 @@
+"""What the program needs of the Message Batches API, as a Protocol and plain records.
+
+`api.client` fills it through the anthropic SDK. Nothing here, and nothing above, retries a create.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class ProcessingStatus(StrEnum):
+    """Fact sheet §1.4."""
+
+    IN_PROGRESS = "in_progress"
+    CANCELING = "canceling"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCounts:
+    """All requests sit in ``processing`` until the whole batch ends (fact sheet §1.4)."""
+
+    processing: int
+    succeeded: int
+    errored: int
+    canceled: int
+    expired: int
+
+    @property
+    def total(self) -> int:
+        """The number of requests in the batch, at any time."""
+        return self.processing + self.succeeded + self.errored + self.canceled + self.expired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The server's object (fact sheet §1.4)."""
+
+    id: str
+    status: ProcessingStatus
+    counts: RequestCounts
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    archived_at: dt.datetime | None
+    results_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of the listing, newest first."""
+
+    batches: tuple[Batch, ...]
+    has_more: bool
+    server_time: dt.datetime | None
+    """The response's Date header; None when the server sent none."""
+    emulated: bool
+    """The server says that it is an emulator."""
+    workspace: str | None
+    """The response's anthropic-workspace-id header."""
+
+
+class FailureKind(StrEnum):
+    """What a failed call means for the caller; fact sheet §3.1 and §3.2."""
+
+    AMBIGUOUS = "ambiguous"
+    """It may have happened: timeout, cut, 5xx, 408, 409, an answer that is not the API's."""
+    NOT_SENT = "not_sent"
+    """Provably nothing was done: no connection, or the body never became complete."""
+    RATE_LIMITED = "rate_limited"
+    """429 that passes with time; ``retry_after`` may be known."""
+    SPEND_LIMIT = "spend_limit"
+    """429/400/402 that does not pass until a person or a month changes it."""
+    AUTH = "auth"
+    """401, 403."""
+    TOO_LARGE = "too_large"
+    """413."""
+    REJECTED = "rejected"
+    """400, 404, 422 with the API's envelope: the request itself is refused."""
+    NOT_FOUND = "not_found"
+    """404 on a retrieve or results call."""
+
+
+class ApiFailure(Exception):  # noqa: N818 - it is the kind that matters
+    """A call that did not return what was asked. Carries no headers and no key."""
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBody:
+    """A create call's body, streamed: ``length`` bytes in pieces of about 1 MB."""
+
+    length: int
+    pieces: Callable[[], Iterator[bytes]]
+
+
+class BatchApi(Protocol):
+    """The calls of fact sheet §1.1 that the program makes."""
+
+    def create(
+        self, body: CreateBody, *, before_last_byte: Callable[[], None], betas: tuple[str, ...]
+    ) -> Batch:
+        """Make one batch, once.
+
+        ``before_last_byte`` runs when all but the last byte was handed to the socket; if it raises,
+        the connection is dropped, the batch cannot exist, and the exception passes through.
+
+        Raises:
+            ApiFailure: AMBIGUOUS only after ``before_last_byte`` returned.
+        """
+        ...
+
+    def retrieve(self, batch_id: str) -> Batch:
+        """Return the batch as it is now."""
+        ...
+
+    def page(
+        self, *, limit: int = 1000, after_id: str | None = None, before_id: str | None = None
+    ) -> Page:
+        """Return one page of the workspace's batches, newest first."""
+        ...
+
+    def cancel(self, batch_id: str) -> Batch:
+        """Ask for a batch to be canceled."""
+        ...
+
+    def results(self, batch: Batch) -> AbstractContextManager[Iterator[bytes]]:
+        """Open the results as a stream of byte chunks, from the configured host only.
+
+        Raises:
+            ApiFailure: while opening or while iterating.
+        """
+        ...

@@ -1,0 +1,173 @@
+"""What happens during a run, as values. `workflow` yields them; only `cli` shows them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened. Subclasses carry what a reader needs to follow the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanReady(Event):
+    """A spec was planned."""
+
+    spec: str
+    items: int
+    submit: int
+    requests: int
+    unchanged: int
+    failed: int
+    in_flight: int
+    usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering(Event):
+    """Prompts are being rendered."""
+
+    spec: str
+    done: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploading(Event):
+    """A create body is being sent."""
+
+    spec: str
+    submission: str
+    requests: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted(Event):
+    """The server confirmed a batch and its id is durable."""
+
+    spec: str
+    submission: str
+    batch_id: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting(Event):
+    """The run waits: for batches to end, for a rate limit, or to be sure about a lost answer."""
+
+    why: str
+    """One sentence for a person."""
+    seconds: float
+    """How long until the next look."""
+    open_batches: int = 0
+    open_requests: int = 0
+    spec: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncertain(Event):
+    """A create call's outcome is unknown and is being found out by listing the workspace."""
+
+    spec: str
+    submission: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled(Event):
+    """An uncertain create was decided."""
+
+    spec: str
+    submission: str
+    batch_id: str | None
+    """The batch that was found to be ours, or None: it was never made and will be asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected(Event):
+    """A batch's results are complete and durable."""
+
+    spec: str
+    submission: str
+    batch_id: str
+    succeeded: int
+    failed: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted(Event):
+    """A paid batch that the state did not know was recognised and its results taken in."""
+
+    batch_id: str
+    answers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRound(Event):
+    """Failed questions are asked again."""
+
+    spec: str
+    requests: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputWritten(Event):
+    """An output file stands complete on disk."""
+
+    spec: str
+    path: str
+    rows: int
+    changed: bool
+    """False: the bytes were the same already."""
+    emulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDone(Event):
+    """A check was evaluated."""
+
+    spec: str
+    name: str
+    severity: str
+    failures: int
+    samples: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something worth a line: a decision taken, an oddity survived, a deadline coming near."""
+
+    message: str
+    warning: bool = False
+    at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedItem(Event):
+    """An item without a usable answer at the end of a run."""
+
+    spec: str
+    key: str
+    status: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecDone(Event):
+    """A spec's run is over."""
+
+    spec: str
+    items: int
+    by_status: tuple[tuple[str, int], ...]
+    """Status and count, in the order of DESIGN §4's statuses; zero counts left out."""
+    requests_submitted: int
+    usd: Decimal | None
+    """What this run's collected answers really cost."""
+    usd_total: Decimal | None
+    complete: bool
+    """False: work is in flight or held back; outputs were not written."""

@@ -1,0 +1,135 @@
+"""The plan as closed, frozen records. Bytes are in `plan.planfile`, words in `report`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Any
+
+JsonKey = str
+"""An item's key as canonical JSON text: ``"T-17"``, ``17`` or ``["a",1]`` (quotes included)."""
+
+
+class Outcome(IntEnum):
+    """What is known of one question. Stored as a small integer in the ledger and in Parquet."""
+
+    IN_FLIGHT = 0
+    """Claimed by a submission that is not collected yet."""
+    SUCCEEDED = 1
+    INVALID = 2
+    """Answered, but the answer does not satisfy ``response.schema``."""
+    REFUSED = 3
+    """Answered with ``stop_reason: refusal``."""
+    TRUNCATED = 4
+    """Cut by ``max_tokens``, the context window, or an unfinished server-tool turn."""
+    ERRORED = 5
+    """Errored in a way that may pass: overloaded_error, api_error, rate_limit_error, timeouts, unknown."""
+    BAD_REQUEST = 6
+    """Errored in a way that will not pass: invalid_request_error and its kin; never asked again by itself."""
+    EXPIRED = 7
+    CANCELED = 8
+    MISSING = 9
+    """The batch ended and its results, read repeatedly, had no line for this question."""
+    LOST = 10
+    """Paid, perhaps, but the results can no longer be read (archived, deleted): a person decides."""
+    UNCHECKED = 11
+    """An adopted answer (`recover`) that no spec has validated yet."""
+
+
+class Action(StrEnum):
+    """What a plan does with an item. Drives behaviour; reasons do not."""
+
+    SUBMIT = "submit"
+    UNCHANGED = "unchanged"
+    IN_FLIGHT = "in_flight"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+class Reason(StrEnum):
+    """Why an item is submitted. For people; drives nothing."""
+
+    NEW = "new"
+    INPUT = "input"
+    PROMPT = "prompt"
+    MODEL = "model"
+    PARAMS = "params"
+    SCHEMA = "schema"
+    VARS = "vars"
+    CACHE = "cache"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Items by action; ``submit + unchanged + in_flight + failed`` is the number of items."""
+
+    submit: int = 0
+    unchanged: int = 0
+    in_flight: int = 0
+    failed: int = 0
+    removed: int = 0
+    """Keys of the last applied items that the inputs no longer have; not part of the sum."""
+    duplicate: int = 0
+    """Items to submit that share their question with another item: submit minus requests."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """Tokens and USD of what would be submitted. Money in decimal USD; None: price unknown."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: Decimal | None = None
+    """Expected, at batch price."""
+    usd_min: Decimal | None = None
+    usd_max: Decimal | None = None
+    """Every answer as long as max_tokens allows and no cache hit."""
+    usd_without_batch: Decimal | None = None
+    """Expected, at the price of the same requests sent one by one."""
+    notes: tuple[str, ...] = ()
+    """What the reader should know of the estimate, e.g. why no cache breakpoint was placed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One item that a plan names."""
+
+    key: JsonKey
+    action: Action
+    reason: Reason | None
+    request_hash: str
+    """64 hex digits; for a removed item, the hash it last had."""
+    outcome: Outcome | None = None
+    """The last outcome, for failed and retried items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecPlan:
+    """What would be done for one spec."""
+
+    name: str
+    model: str
+    items: int
+    counts: Counts
+    reasons: dict[Reason, int]
+    requests: int
+    """Distinct questions to submit."""
+    batches: int
+    bytes: int
+    """Size of the create bodies, in bytes."""
+    estimate: Estimate
+    changes: tuple[Change, ...]
+    """Every submitted, failed and removed item, in key order, removed ones last."""
+    digests: dict[str, str] = field(default_factory=dict)
+    """``spec``, ``inputs`` (Merkle over key and request hash): what a saved plan is bound to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be done for all selected specs."""
+
+    specs: tuple[SpecPlan, ...]
+    state: dict[str, Any] = field(default_factory=dict)
+    """``lineage`` and ``serial`` of the state the plan was made against."""

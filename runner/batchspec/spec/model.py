@@ -1,0 +1,179 @@
+"""The spec and the project file as frozen records, after the JSON Schema has accepted their shape.
+
+`schemas/spec.schema.json` and `schemas/project.schema.json` are the structural authority; a test
+asserts that they and these models agree field by field. Defaults live here, once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = str
+"""``[a-z0-9][a-z0-9-]{0,62}``, checked by the JSON Schema."""
+JsonObject = dict[str, Any]
+
+
+class Record(BaseModel):
+    """A frozen record without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class FileRef(Record):
+    """Text or JSON kept in a file of its own, relative to the project root."""
+
+    file: str
+
+
+Text = str | FileRef
+"""A Jinja2 template: inline, or in a file."""
+
+
+class Sample(Record):
+    """A deterministic draw of rows from the inputs."""
+
+    rows: int
+    seed: int = 0
+
+
+class Inputs(Record):
+    """Where items come from: exactly one of sql, files, table, rows."""
+
+    sql: str | FileRef | None = None
+    files: tuple[str, ...] | None = None
+    table: str | None = None
+    rows: tuple[JsonObject, ...] | None = None
+    key: tuple[str, ...] | None = None
+    """Columns naming an item; None only for ``files``, where it means ``path``."""
+    sample: Sample | None = None
+
+
+class Message(Record):
+    """One turn of ``prompt.messages``."""
+
+    role: Literal["user", "assistant", "system"]
+    content: Text | tuple[JsonObject, ...]
+
+
+class Prompt(Record):
+    """What is asked: ``system`` + ``user``, or ``system`` + ``messages``.
+
+    A block is a mapping; `prompt.request` knows the kinds (``{text: …}`` and raw API blocks).
+    """
+
+    system: Text | tuple[JsonObject, ...] | None = None
+    user: Text | tuple[JsonObject, ...] | None = None
+    messages: tuple[Message, ...] | None = None
+
+
+class Response(Record):
+    """What an answer must look like."""
+
+    schema_: JsonObject | FileRef | None = Field(default=None, alias="schema")
+    """Sent as structured output and validated here."""
+    on_invalid: Literal["retry", "keep", "fail"] = "retry"
+    attempts: int = 2
+    """How often one question is asked in all when its answers are invalid."""
+
+
+class Output(Record):
+    """One file (or one file per item) that a spec writes."""
+
+    path: str
+    select: str | FileRef | None = None
+
+
+class Check(Record):
+    """A SQL assertion over an output: rows returned are failures."""
+
+    name: str
+    sql: str | FileRef
+    severity: Literal["error", "warn"] = "error"
+
+
+class Retry(Record):
+    """Rounds for answers worth asking again, beyond the first ask."""
+
+    errored: int = 3
+    expired: int = 3
+
+
+class Budget(Record):
+    """Ceilings that refuse before spending."""
+
+    max_usd: Decimal | None = None
+    max_requests: int | None = None
+
+
+class BatchLimits(Record):
+    """How large one batch may become; the API's own limits are 100,000 and 256 MB."""
+
+    max_requests: int = 9973
+    max_bytes: int = 32_000_000
+
+
+class Spec(Record):
+    """One job."""
+
+    version: Literal[1]
+    name: Name
+    description: str = ""
+    needs: tuple[Name, ...] = ()
+    inputs: Inputs
+    vars: JsonObject = Field(default_factory=dict)
+    model: str
+    max_tokens: int
+    cache: Literal["auto", "5m", "1h", "off"] = "auto"
+    prompt: Prompt
+    params: JsonObject = Field(default_factory=dict)
+    """Any other Messages parameter, passed through (fact sheet §1.5)."""
+    response: Response = Field(default_factory=Response)
+    outputs: tuple[Output, ...]
+    checks: tuple[Check, ...] = ()
+    retry: Retry = Field(default_factory=Retry)
+    budget: Budget = Field(default_factory=Budget)
+    batch: BatchLimits = Field(default_factory=BatchLimits)
+    canary: int | None = None
+    """Size of the first submission of a changed prompt; None: decided by size, 0: never."""
+
+
+class Api(Record):
+    """How the API is reached. The key itself is only ever in the environment."""
+
+    base_url: str | None = None
+    key_env: str = "ANTHROPIC_API_KEY"
+    anthropic_version: str = "2026-10-21"
+    betas: tuple[str, ...] = ()
+    workspace: str | None = None
+    settle_seconds: float = 1020.0
+    """U + L of the submit protocol: 900 s for a late commit, 120 s for a late listing."""
+    poll_seconds: float | None = None
+    """Fixed polling interval; None: adaptive, 5 s to 5 min."""
+
+
+class Prices(Record):
+    """USD per million tokens of one model, standard (not batch) rates."""
+
+    input: Decimal
+    output: Decimal
+    cache_write_5m: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    cache_read: Decimal | None = None
+
+
+class ProjectFile(Record):
+    """``batchspec.yaml``."""
+
+    version: Literal[1] = 1
+    name: str | None = None
+    specs: tuple[str, ...] = ("specs/*.yaml", "specs/*.yml", "*.spec.yaml")
+    state: str = ".batchspec/state"
+    api: Api = Field(default_factory=Api)
+    defaults: JsonObject = Field(default_factory=dict)
+    prices: dict[str, Prices] = Field(default_factory=dict)
+    budget: Budget = Field(default_factory=Budget)
+    memory_mb: int = 512
+    """Ceiling for DuckDB, in MB; 512 is the least that ingests with two threads."""
