@@ -24,15 +24,15 @@ class Outcome(IntEnum):
     TRUNCATED = 4
     """Cut by ``max_tokens``, the context window, or an unfinished server-tool turn."""
     ERRORED = 5
-    """Errored in a way that may pass: overloaded_error, api_error, rate_limit_error, timeouts, unknown."""
+    """Errored in a way that may pass: overloaded, api_error, rate limit, timeout, unknown."""
     BAD_REQUEST = 6
-    """Errored in a way that will not pass: invalid_request_error and its kin; never asked again by itself."""
+    """Errored in a way that will not pass: invalid_request_error and its kin."""
     EXPIRED = 7
     CANCELED = 8
     MISSING = 9
     """The batch ended and its results, read repeatedly, had no line for this question."""
     LOST = 10
-    """Paid, perhaps, but the results can no longer be read (archived, deleted): a person decides."""
+    """Paid, perhaps, but the results can no longer be read: a person decides."""
     UNCHECKED = 11
     """An adopted answer (`recover`) that no spec has validated yet."""
 

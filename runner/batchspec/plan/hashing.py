@@ -1,0 +1,141 @@
+"""Identities: the hash of a question, the id of a request, the root over a spec's items.
+
+Every digest stands under a version prefix, so that a new rule can never be mistaken for an old one.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+REQUEST_PREFIX = b"batchspec request 1\0"
+NAMESPACE_PREFIX = b"batchspec namespace 1\0"
+DIGEST16 = 16
+"""The ledger keys a question by this many leading bytes of its hash."""
+MERKLE_FANOUT = 1024
+MAX_ATTEMPT = 65_535
+"""Attempts are stored as 16-bit numbers."""
+
+_H26 = 26
+_ID = re.compile(
+    r"c1-(?P<namespace>[a-z2-7]{8})-(?P<h26>[a-z2-7]{26})-(?P<tag>[a-z2-7]{8})"
+    r"-a(?P<attempt>[1-9][0-9]{0,4})"
+)
+
+
+class RequestHasher:
+    """Hashes many requests that share everything outside ``params``.
+
+    Args:
+        identity: Canonical JSON of what changes an answer besides the params: the
+            ``anthropic-version`` and the betas (fact sheet §1.2).
+        sample: Index of the copy when one question is asked several times; None for a plain ask.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, identity: bytes, sample: int | None = None) -> None:
+        copy = b"\0" if sample is None else b"\1" + sample.to_bytes(8, "big")
+        self._state = hashlib.sha256(
+            REQUEST_PREFIX + len(identity).to_bytes(8, "big") + identity + copy
+        )
+
+    def digest(self, params: bytes) -> bytes:
+        """Return the 32-byte request hash of canonical params, the bytes that are sent."""
+        state = self._state.copy()
+        state.update(params)
+        return state.digest()
+
+
+def request_hash(params: bytes, identity: bytes, sample: int | None = None) -> bytes:
+    """Return the 32-byte identity of one question; see `RequestHasher`."""
+    return RequestHasher(identity, sample).digest(params)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomId:
+    """What one of our ``custom_id`` values says."""
+
+    namespace: str
+    """8 characters; tells projects apart for people, decides nothing."""
+    digest16: bytes
+    """First 16 bytes of the request hash: the ledger's key of the question."""
+    h26: str
+    """First 130 bits of the request hash, as in the id."""
+    tag: str
+    """8 characters naming the submission."""
+    attempt: int
+    """1 for the first ask."""
+
+
+def custom_id(namespace: str, digest: bytes, tag: str, attempt: int) -> str:
+    """Return ``c1-<namespace>-<h26>-<tag>-a<attempt>``, valid by fact sheet §2.1."""
+    return f"c1-{namespace}-{_base32(digest[:17])[:_H26]}-{tag}-a{attempt}"
+
+
+def parse_custom_id(text: str) -> CustomId | None:
+    """Return the parts of one of our ids, or None for anybody else's."""
+    match = _ID.fullmatch(text)
+    if match is None or int(match["attempt"]) > MAX_ATTEMPT:
+        return None
+    # 26 characters carry 130 bits: the decoder returns 16 whole bytes and drops the last two bits.
+    digest16 = base64.b32decode(match["h26"].upper() + "======")
+    return CustomId(
+        namespace=match["namespace"],
+        digest16=digest16,
+        h26=match["h26"],
+        tag=match["tag"],
+        attempt=int(match["attempt"]),
+    )
+
+
+def namespace(project_name: str) -> str:
+    """Return the 8 characters that stand for a project in its custom_ids."""
+    digest = hashlib.sha256(NAMESPACE_PREFIX + project_name.encode("utf-8", "surrogatepass"))
+    return _base32(digest.digest()[:5])
+
+
+def merkle_root(items: Iterable[tuple[str, bytes]]) -> str:
+    """Return the hex Merkle root over (key as JSON text, 32-byte request hash), in the order given.
+
+    The tree has `MERKLE_FANOUT` children per node; a node hashes its children's hex digests under
+    the number of its level, so that `plan.diff` computes the same root inside DuckDB.
+    """
+    levels: list[list[str]] = [[]]
+    for key, digest in items:
+        levels[0].append(merkle_leaf(key, digest))
+        if len(levels[0]) == MERKLE_FANOUT:
+            _fold(levels, 0)
+    depth = 0
+    while depth == 0 or depth < len(levels) - 1 or len(levels[depth]) > 1:
+        if levels[depth] or len(levels) == 1:
+            _fold(levels, depth)
+        depth += 1
+    return levels[depth][0]
+
+
+def _fold(levels: list[list[str]], depth: int) -> None:
+    """Replace the nodes of one level by their parent, upward as far as levels are full."""
+    if len(levels) == depth + 1:
+        levels.append([])
+    levels[depth + 1].append(merkle_node(depth + 1, levels[depth]))
+    levels[depth] = []
+    if len(levels[depth + 1]) == MERKLE_FANOUT:
+        _fold(levels, depth + 1)
+
+
+def merkle_leaf(key: str, digest: bytes) -> str:
+    """Return the hex digest of one item: ``L``, the hash in hex, the key."""
+    return hashlib.sha256(b"L" + digest.hex().encode() + key.encode()).hexdigest()
+
+
+def merkle_node(depth: int, children: Iterable[str]) -> str:
+    """Return the hex digest of a node ``depth`` levels above the leaves."""
+    return hashlib.sha256(f"N{depth}:{''.join(children)}".encode()).hexdigest()
+
+
+def _base32(data: bytes) -> str:
+    return base64.b32encode(data).decode("ascii").rstrip("=").lower()
