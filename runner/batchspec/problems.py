@@ -1,7 +1,7 @@
 """Mistakes of a spec's author, as values with a place.
 
 A problem never travels as an exception: loaders and rules return `(value | None, problems)` so that
-one run reports all of them. `report.text` renders them; `docs/reference/problems.md` lists the codes.
+one run reports all of them. `report` renders them; `docs/reference/problems.md` lists the codes.
 """
 
 from __future__ import annotations

@@ -136,9 +136,7 @@ def _digest(path: Path) -> str:
 
 
 def _encode(lines: Iterable[bytes]) -> Iterator[bytes]:
-    compressor = zstandard.ZstdCompressor(
-        level=LEVEL, write_checksum=True, write_content_size=True
-    )
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
     frames: list[list[int]] = []
     offset = count = 0
     iterator = iter(lines)

@@ -1,0 +1,162 @@
+"""The ledger: every submission and every claim on a question, as a Protocol.
+
+Each call that changes something is one durable transaction, refused when the caller's lease is no
+longer the newest (fencing). `state.sqlite` keeps it in one file; the Protocol is what a shared
+database has to offer to take its place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from batchspec.errors import Refused, StateFailure
+from batchspec.plan.model import Outcome
+from batchspec.state.model import Submission, SubmissionState, Verdict
+
+Claim = tuple[bytes, int]
+"""First 16 bytes of a request hash, and the attempt (1 for the first ask)."""
+
+
+class Fenced(StateFailure):
+    """Another process took the lease over; this one must not write any more."""
+
+
+class ClaimConflict(Refused):
+    """A question to be asked is in flight or answered already: the state moved since the plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Armed:
+    """What is made durable before the last byte of a create call leaves."""
+
+    anchor: str
+    """Newest batch id in the workspace; "" when there was none."""
+    server_time: dt.datetime | None
+    workspace: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger says of one question."""
+
+    outcome: Outcome
+    attempt: int
+    tag: str
+
+
+class LedgerReader(Protocol):
+    """What plan, status and show need; never blocks on a writer."""
+
+    @property
+    def lineage(self) -> str:
+        """Random identity of this ledger, fixed at its creation."""
+        ...
+
+    @property
+    def serial(self) -> int:
+        """Number of transactions so far."""
+        ...
+
+    @property
+    def kind(self) -> str | None:
+        """``real`` or ``emulated``, fixed by the first submission; None before it."""
+        ...
+
+    def submissions(self, states: Sequence[SubmissionState] = ()) -> tuple[Submission, ...]:
+        """Return submissions in the order they were prepared; all of them by default."""
+        ...
+
+    def known(self, digest: bytes) -> Known | None:
+        """Return what is known of one question."""
+        ...
+
+    def known_batches(self) -> frozenset[str]:
+        """Return the ids of batches that are bound to a submission or recorded as foreign."""
+        ...
+
+    def outcomes(self, tag: str) -> dict[Outcome, int]:
+        """Count the questions that a submission holds, by outcome."""
+        ...
+
+    def export_known(self, folder: Path) -> Path:
+        """Write what is known of all questions as Parquet; one file per serial, reused.
+
+        Columns: hash (16 bytes), outcome, attempt, submission (tag).
+        """
+        ...
+
+    def complaints(self) -> tuple[str, ...]:
+        """Check every row's checksum and the file's integrity; return what is wrong."""
+        ...
+
+
+class Ledger(LedgerReader, Protocol):
+    """The writing side, for the holder of the lease."""
+
+    def prepare(self, submission: Submission, claims: Iterable[Claim]) -> None:
+        """Record an intent and claim its questions, in one transaction.
+
+        Raises:
+            ClaimConflict: when a question is in flight or answered; nothing is recorded then.
+        """
+        ...
+
+    def arm(self, tag: str, armed: Armed) -> None:
+        """PREPARED → ARMED.
+
+        Raises:
+            Fenced: when the state or the lease is not what it must be; nothing may be sent then.
+        """
+        ...
+
+    def rearm(self, tag: str) -> None:
+        """ARMED → PREPARED, after an answer that proves nothing was made and may be repeated."""
+        ...
+
+    def unknown(self, tag: str, detail: str) -> None:
+        """ARMED → UNKNOWN: the create call's outcome is open."""
+        ...
+
+    def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
+        """ARMED, UNKNOWN or ABANDONED → BOUND."""
+        ...
+
+    def release(self, tag: str, state: SubmissionState, detail: str) -> None:
+        """PREPARED, ARMED or UNKNOWN → REJECTED or ABANDONED; its questions are free again."""
+        ...
+
+    def ended(self, tag: str, ended_at: dt.datetime | None) -> None:
+        """BOUND → ENDED."""
+        ...
+
+    def collect(self, tag: str, segment: str, verdicts: Iterable[Verdict]) -> None:
+        """ENDED → COLLECTED, with what each answer says; in one transaction."""
+        ...
+
+    def lose(self, tag: str, detail: str) -> None:
+        """BOUND or ENDED → LOST_RESULTS; its questions are LOST."""
+        ...
+
+    def adopt(self, submission: Submission, verdicts: Iterable[Verdict]) -> int:
+        """Take in a paid batch that the ledger did not know; return how many answers were new."""
+        ...
+
+    def recheck(self, verdicts: Iterable[Verdict]) -> None:
+        """Replace UNCHECKED outcomes by what a spec's validation says."""
+        ...
+
+    def foreign(self, batch_ids: Iterable[str]) -> None:
+        """Remember batches that are not ours, so that they are never read again."""
+        ...
+
+    def set_kind(self, kind: str) -> None:
+        """Fix the state's kind.
+
+        Raises:
+            Refused: when the state is of the other kind.
+        """
+        ...

@@ -1,0 +1,89 @@
+"""The SQLite ledger's tables, its row checksums, and rows as records."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+import zlib
+from typing import Any
+
+import orjson
+
+from batchspec.state.model import Submission, SubmissionState
+
+FORMAT_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE submissions (
+  id INTEGER PRIMARY KEY,
+  tag TEXT NOT NULL UNIQUE, spec TEXT NOT NULL, state TEXT NOT NULL,
+  requests INTEGER NOT NULL, bytes INTEGER NOT NULL, segment TEXT, betas TEXT NOT NULL,
+  batch_id TEXT UNIQUE, anchor TEXT, armed_at TEXT, workspace TEXT, created_at TEXT, ended_at TEXT,
+  results TEXT, prepared_at TEXT, usd_max TEXT, detail TEXT NOT NULL, sum INTEGER NOT NULL
+);
+CREATE TABLE claims (
+  digest BLOB PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions(id),
+  attempt INTEGER NOT NULL, outcome INTEGER NOT NULL,
+  before_submission INTEGER, before_outcome INTEGER, sum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX claims_by_submission ON claims (submission);
+CREATE TABLE foreign_batches (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE lease (
+  one INTEGER PRIMARY KEY CHECK (one = 1), gen INTEGER NOT NULL, holder TEXT NOT NULL,
+  beat_at TEXT NOT NULL
+);
+"""
+"""`before_*` is what a claim takes over from, restored when its submission is released."""
+
+COLUMNS = (
+    "tag",
+    "spec",
+    "state",
+    "requests",
+    "bytes",
+    "segment",
+    "betas",
+    "batch_id",
+    "anchor",
+    "armed_at",
+    "workspace",
+    "created_at",
+    "ended_at",
+    "results",
+    "prepared_at",
+    "usd_max",
+    "detail",
+)
+TIMES = frozenset(("armed_at", "created_at", "ended_at", "prepared_at"))
+
+
+def row_sum(*values: object) -> int:
+    """Return a CRC-32 over the values of a row; SQLite itself keeps no page checksums."""
+    return zlib.crc32(repr(values).encode())
+
+
+def to_row(submission: Submission) -> list[Any]:
+    """Return the submission's values in the order of `COLUMNS`, followed by their checksum."""
+    values: list[Any] = []
+    for column in COLUMNS:
+        value = getattr(submission, column)
+        if isinstance(value, dt.datetime):
+            value = value.isoformat()
+        elif column == "betas":
+            value = orjson.dumps(value).decode()
+        elif column == "state":
+            value = str(value)
+        values.append(value)
+    return [*values, row_sum(*values)]
+
+
+def from_row(row: sqlite3.Row) -> Submission:
+    """Return the record of a row read with `COLUMNS`."""
+    values: dict[str, Any] = {column: row[column] for column in COLUMNS}
+    for column in TIMES:
+        if values[column] is not None:
+            values[column] = dt.datetime.fromisoformat(values[column])
+    values["betas"] = tuple(orjson.loads(values["betas"]))
+    values["state"] = SubmissionState(values["state"])
+    return Submission(**values)

@@ -1,0 +1,319 @@
+"""Writing the SQLite ledger: each call one fenced, durable transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from batchspec.crashpoints import reached
+from batchspec.errors import Refused
+from batchspec.plan.model import Outcome
+from batchspec.state.ledger import Armed, Claim, ClaimConflict, Fenced
+from batchspec.state.model import Submission, SubmissionState, Verdict
+from batchspec.state.sqlite import SqliteReader, connect, sqlite_errors
+from batchspec.state.tables import COLUMNS, FORMAT_VERSION, SCHEMA, from_row, row_sum, to_row
+
+BALLAST_BYTES = 1 << 20
+"""Freed when the disk is full, so that a paid batch's id can still be recorded."""
+S = SubmissionState
+
+
+class SqliteLedger(SqliteReader):
+    """`state.ledger.Ledger` over one SQLite file.
+
+    Args:
+        path: The ledger file; created when it does not exist.
+        randomness: Source of random bytes, for the lineage.
+    """
+
+    def __init__(self, path: Path, randomness: Callable[[int], bytes]) -> None:
+        with sqlite_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = connect(path, write=True)
+            _create(connection, randomness)
+        super().__init__(connection, path)
+        connection.create_function("row_sum", -1, row_sum, deterministic=True)
+        self._ballast = path.with_name("ballast")
+        self.gen = 0
+        """Generation of the lease this process holds; 0: none, every write is refused."""
+
+    @contextlib.contextmanager
+    def _transaction(self, name: str) -> Iterator[sqlite3.Connection]:
+        reached(f"{name}:before")
+        with sqlite_errors(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._need_lease()
+                yield self._db
+                self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'serial'")
+                reached(f"{name}:inside")
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        reached(f"{name}:after")
+
+    def _need_lease(self) -> None:
+        row = self._db.execute("SELECT gen FROM lease").fetchone()
+        if row is None or row["gen"] != self.gen:
+            raise Fenced(
+                "Another process took this state over; this one stops.",
+                hint="Run `batchspec status` to see what is going on.",
+            )
+
+    def _get(self, tag: str) -> tuple[int, Submission]:
+        row = self._db.execute("SELECT * FROM submissions WHERE tag = ?", (tag,)).fetchone()
+        return row["id"], from_row(row)
+
+    def _move(self, tag: str, allowed: tuple[SubmissionState, ...], **changes: Any) -> int:
+        """Change one submission if it is in an allowed state; return its row id."""
+        number, old = self._get(tag)
+        if old.state not in allowed:
+            raise Fenced(
+                f"Submission {tag} is {old.state}, not {' or '.join(allowed)}; another process "
+                "moved it.",
+                hint="Run `batchspec status` to see what is going on.",
+            )
+        assignments = ", ".join(f"{column} = ?" for column in (*COLUMNS, "sum"))
+        self._db.execute(
+            f"UPDATE submissions SET {assignments} WHERE id = ?",  # noqa: S608 - our own names
+            [*to_row(dataclasses.replace(old, **changes)), number],
+        )
+        return number
+
+    def _insert(self, submission: Submission) -> int:
+        marks = ", ".join("?" for _ in (*COLUMNS, "sum"))
+        cursor = self._db.execute(
+            f"INSERT INTO submissions ({', '.join(COLUMNS)}, sum) VALUES ({marks})",  # noqa: S608 - our own names
+            to_row(submission),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def prepare(self, submission: Submission, claims: Iterable[Claim]) -> None:
+        """Record an intent and claim its questions; see `Ledger.prepare`."""
+        with self._transaction("prepare"):
+            number = self._insert(submission)
+            self._db.execute(
+                "CREATE TEMP TABLE IF NOT EXISTS incoming (digest BLOB PRIMARY KEY, attempt INT)"
+            )
+            self._db.execute("DELETE FROM incoming")
+            self._db.executemany("INSERT INTO incoming VALUES (?, ?)", claims)
+            self._refuse_taken()
+            self._db.execute(
+                """
+                INSERT INTO claims
+                SELECT i.digest, :n, i.attempt, 0, c.submission, c.outcome,
+                       row_sum(i.digest, :n, i.attempt, 0, c.submission, c.outcome)
+                FROM incoming i LEFT JOIN claims c ON c.digest = i.digest WHERE true
+                ON CONFLICT (digest) DO UPDATE SET
+                  submission = excluded.submission, attempt = excluded.attempt, outcome = 0,
+                  before_submission = excluded.before_submission,
+                  before_outcome = excluded.before_outcome, sum = excluded.sum
+                """,
+                {"n": number},
+            )
+
+    def _refuse_taken(self) -> None:
+        taken = (Outcome.IN_FLIGHT, Outcome.SUCCEEDED, Outcome.UNCHECKED)
+        marks = ", ".join(str(int(outcome)) for outcome in taken)
+        row = self._db.execute(
+            f"SELECT count(*) AS n FROM incoming i JOIN claims c ON c.digest = i.digest "  # noqa: S608 - integers
+            f"WHERE c.outcome IN ({marks}) OR c.attempt >= i.attempt"
+        ).fetchone()
+        if row["n"]:
+            raise ClaimConflict(
+                f"{row['n']} questions of this submission were asked or answered since the plan "
+                "was made; asking them again would pay twice.",
+                hint="Run the command again: it plans against the state as it is now.",
+            )
+
+    def arm(self, tag: str, armed: Armed) -> None:
+        """PREPARED → ARMED; see `Ledger.arm`."""
+        with self._transaction("arm"):
+            self._move(
+                tag,
+                (S.PREPARED,),
+                state=S.ARMED,
+                anchor=armed.anchor,
+                armed_at=armed.server_time,
+                workspace=armed.workspace,
+            )
+
+    def rearm(self, tag: str) -> None:
+        """ARMED → PREPARED."""
+        with self._transaction("rearm"):
+            self._move(tag, (S.ARMED,), state=S.PREPARED)
+
+    def unknown(self, tag: str, detail: str) -> None:
+        """ARMED → UNKNOWN."""
+        with self._transaction("unknown"):
+            self._move(tag, (S.ARMED, S.UNKNOWN), state=S.UNKNOWN, detail=detail)
+
+    def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
+        """ARMED, UNKNOWN or ABANDONED → BOUND; the ballast pays for the room it needs."""
+        try:
+            self._bind(tag, batch_id, created_at)
+        except Exception:
+            if not self._ballast.exists():
+                raise
+            self._ballast.unlink()
+            self._bind(tag, batch_id, created_at)
+
+    def _bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
+        with self._transaction("bind"):
+            self._move(
+                tag,
+                (S.ARMED, S.UNKNOWN, S.ABANDONED),
+                state=S.BOUND,
+                batch_id=batch_id,
+                created_at=created_at,
+                detail="",
+            )
+            self._db.execute("DELETE FROM foreign_batches WHERE id = ?", (batch_id,))
+
+    def keep_ballast(self) -> None:
+        """Set room aside for the next `bind`; a full disk shows here, before anything is paid."""
+        if not self._ballast.exists():
+            self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
+
+    def release(self, tag: str, state: SubmissionState, detail: str) -> None:
+        """Free the questions of a submission that provably made nothing."""
+        with self._transaction("release"):
+            allowed = (S.PREPARED, S.ARMED, S.UNKNOWN)
+            number = self._move(tag, allowed, state=state, detail=detail)
+            self._db.execute(
+                "DELETE FROM claims WHERE submission = ? AND before_submission IS NULL", (number,)
+            )
+            self._db.execute(
+                """
+                UPDATE claims SET submission = before_submission, outcome = before_outcome,
+                  attempt = attempt - 1, before_submission = NULL, before_outcome = NULL,
+                  sum = row_sum(digest, before_submission, attempt - 1, before_outcome, NULL, NULL)
+                WHERE submission = ?
+                """,
+                (number,),
+            )
+
+    def ended(self, tag: str, ended_at: dt.datetime | None) -> None:
+        """BOUND → ENDED."""
+        with self._transaction("ended"):
+            self._move(tag, (S.BOUND, S.ENDED), state=S.ENDED, ended_at=ended_at)
+
+    def collect(self, tag: str, segment: str, verdicts: Iterable[Verdict]) -> None:
+        """ENDED → COLLECTED, with what each answer says."""
+        with self._transaction("collect"):
+            number = self._move(tag, (S.ENDED, S.COLLECTED), state=S.COLLECTED, results=segment)
+            self._settle(number, verdicts)
+
+    def _settle(self, number: int, verdicts: Iterable[Verdict]) -> None:
+        self._db.executemany(
+            """
+            UPDATE claims SET outcome = ?2, before_submission = NULL, before_outcome = NULL,
+              sum = row_sum(digest, submission, attempt, ?2, NULL, NULL)
+            WHERE digest = ?1 AND submission = ?3
+            """,
+            ((verdict.digest, int(verdict.outcome), number) for verdict in verdicts),
+        )
+
+    def lose(self, tag: str, detail: str) -> None:
+        """BOUND or ENDED → LOST_RESULTS; its questions are LOST."""
+        with self._transaction("lose"):
+            number = self._move(tag, (S.BOUND, S.ENDED), state=S.LOST_RESULTS, detail=detail)
+            self._db.execute(
+                """
+                UPDATE claims SET outcome = :lost, before_submission = NULL, before_outcome = NULL,
+                  sum = row_sum(digest, submission, attempt, :lost, NULL, NULL)
+                WHERE submission = :number AND outcome = 0
+                """,
+                {"number": number, "lost": int(Outcome.LOST)},
+            )
+
+    def adopt(self, submission: Submission, verdicts: Iterable[Verdict]) -> int:
+        """Take in a paid batch that the ledger did not know.
+
+        An answer replaces a failure, never another answer and never a question in flight.
+        """
+        with self._transaction("adopt"):
+            number = self._insert(submission)
+            before = self._db.total_changes
+            self._db.executemany(
+                """
+                INSERT INTO claims VALUES (?1, ?4, ?2, ?3, NULL, NULL,
+                                           row_sum(?1, ?4, ?2, ?3, NULL, NULL))
+                ON CONFLICT (digest) DO UPDATE SET
+                  submission = excluded.submission, outcome = excluded.outcome,
+                  attempt = max(attempt, excluded.attempt),
+                  before_submission = NULL, before_outcome = NULL,
+                  sum = row_sum(digest, excluded.submission, max(attempt, excluded.attempt),
+                                excluded.outcome, NULL, NULL)
+                WHERE claims.outcome NOT IN (0, 1, 11)
+                """,
+                ((v.digest, v.attempt, int(v.outcome), number) for v in verdicts),
+            )
+            return self._db.total_changes - before
+
+    def recheck(self, verdicts: Iterable[Verdict]) -> None:
+        """Replace UNCHECKED outcomes by what a spec's validation says."""
+        with self._transaction("recheck"):
+            self._db.executemany(
+                """
+                UPDATE claims SET outcome = ?2,
+                  sum = row_sum(digest, submission, attempt, ?2, before_submission, before_outcome)
+                WHERE digest = ?1 AND outcome = ?3
+                """,
+                ((v.digest, int(v.outcome), int(Outcome.UNCHECKED)) for v in verdicts),
+            )
+
+    def foreign(self, batch_ids: Iterable[str]) -> None:
+        """Remember batches that are not ours."""
+        with self._transaction("foreign"):
+            self._db.executemany(
+                "INSERT OR IGNORE INTO foreign_batches VALUES (?)", ((i,) for i in batch_ids)
+            )
+
+    def set_kind(self, kind: str) -> None:
+        """Fix the state's kind at its first submission."""
+        found = self.kind
+        if found is None:
+            with self._transaction("kind"):
+                self._db.execute("INSERT INTO meta VALUES ('kind', ?)", (kind,))
+        elif found != kind:
+            raise Refused(
+                f"This state holds {found} work, but the server that answers is {kind}.",
+                hint="Emulated answers must never pass for real ones: point BATCHSPEC_STATE at "
+                "another folder, or use --emulate.",
+            )
+
+    def take_lease(self, holder: str, now: dt.datetime) -> None:
+        """Become the writer: raise the generation, which fences every earlier holder."""
+        with sqlite_errors(self._path):
+            self._db.execute(
+                "INSERT INTO lease VALUES (1, 1, ?, ?) ON CONFLICT (one) DO UPDATE SET "
+                "gen = gen + 1, holder = excluded.holder, beat_at = excluded.beat_at",
+                (holder, now.isoformat()),
+            )
+            self.gen = self._db.execute("SELECT gen FROM lease").fetchone()["gen"]
+
+
+def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+    if found is None:
+        for statement in SCHEMA.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [
+                ("format_version", FORMAT_VERSION),
+                ("lineage", randomness(8).hex()),
+                ("serial", 0),
+            ],
+        )
+    connection.execute("COMMIT")
