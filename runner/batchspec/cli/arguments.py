@@ -1,0 +1,128 @@
+"""Options that commands share, and the typed records they are read into."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Options of every command."""
+
+    project: Path | None
+    """The project's folder; None: found from the current folder upward."""
+    format: str
+    """``text``, ``json``, for some commands also ``markdown``."""
+    no_color: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selecting(Shared):
+    """Options of commands that work on specs."""
+
+    specs: tuple[str, ...]
+    """Paths or names; empty: every spec of the project."""
+    emulate: bool
+    """Use the emulator and its separate state instead of the API."""
+
+
+Record = TypeVar("Record", bound=Shared)
+
+
+def record(kind: type[Record], namespace: argparse.Namespace) -> Record:
+    """Read parsed options into their typed record; lists become tuples."""
+    values: dict[str, Any] = {}
+    for declared in dataclasses.fields(kind):
+        value = getattr(namespace, declared.name)
+        values[declared.name] = tuple(value) if isinstance(value, list) else value
+    project = values["project"]
+    values["project"] = None if project is None else Path(project)
+    return kind(**values)
+
+
+def add_shared(
+    parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json")
+) -> None:
+    """Declare the options of every command.
+
+    ``--project`` and ``--no-color`` may stand before the command too; their defaults are suppressed
+    here so that a value given there is not overwritten.
+    """
+    parser.add_argument(
+        "--project", metavar="DIR", default=argparse.SUPPRESS, help="the project's folder"
+    )
+    parser.add_argument(
+        "--no-color",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="no colours and no moving progress",
+    )
+    parser.add_argument(
+        "--format",
+        choices=formats,
+        default="text",
+        help="form of what is written to stdout (default: text)",
+    )
+
+
+def add_specs(parser: argparse.ArgumentParser) -> None:
+    """Declare the SPEC arguments."""
+    parser.add_argument(
+        "specs",
+        metavar="SPEC",
+        nargs="*",
+        help="a spec's path or name (default: every spec of the project)",
+    )
+
+
+def add_emulate(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--emulate``."""
+    parser.add_argument(
+        "--emulate",
+        action="store_true",
+        help="use the local emulator and its separate state: no key, no network, no cost",
+    )
+
+
+def add_retry_failed(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--retry-failed``."""
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="ask again for items whose retries are spent",
+    )
+
+
+def usd(text: str) -> Decimal:
+    """Read an amount of USD.
+
+    Raises:
+        argparse.ArgumentTypeError: not a finite amount of zero or more.
+    """
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an amount in USD such as 2.50")
+    return amount
+
+
+def positive_seconds(text: str) -> float:
+    """Read a number of seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: not a number of zero or more.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value

@@ -1,0 +1,164 @@
+"""The one place where results and failures become output and exit codes.
+
+========================  =========================================================
+0                         done
+1 problems                `Result.problems` with an error among them
+2, 4, 5                   `errors.Failure` and the class's ``exit_code``
+5                         disk errors that no room translated (full, read-only, not allowed)
+70                        any other exception: a traceback file below ``.batchspec/``
+130                       Ctrl-C and SIGTERM
+========================  =========================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from batchspec.cli.result import BUG, DONE, INTERRUPTED, PROBLEMS, Result
+from batchspec.errors import DiskFailure, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batchspec.cli.terminal import Terminal
+
+_DISK = {
+    errno.ENOSPC: "The disk is full",
+    errno.EDQUOT: "The disk quota is used up",
+    errno.EROFS: "The file system is read-only",
+    errno.EACCES: "Permission was denied",
+    errno.EPERM: "Permission was denied",
+    errno.EMFILE: "Too many files are open",
+    errno.EIO: "The disk reported an error",
+}
+
+
+def guarded(work: Callable[[], Result], terminal: Terminal, argv: Sequence[str]) -> int:
+    """Do a command's work, print what it returns or raises, and return the exit code."""
+    try:
+        return _attempt(work, terminal)
+    except KeyboardInterrupt:
+        return _interrupted(terminal)
+    except BrokenPipeError:
+        return _reader_gone(terminal, DONE)
+    except Exception as error:  # noqa: BLE001 - this is the boundary
+        return _bug(error, terminal, argv)
+
+
+def _attempt(work: Callable[[], Result], terminal: Terminal) -> int:
+    """Run the work; failures of the environment are answers here, anything else passes."""
+    try:
+        result = work()
+    except SystemExit as stop:  # argparse after --help and --version
+        return stop.code if isinstance(stop.code, int) else DONE
+    except Failure as failure:
+        return _failed(failure, terminal)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        return _failed(_disk_failure(error), terminal)
+    return _finished(result, terminal)
+
+
+def _finished(result: Result, terminal: Terminal) -> int:
+    try:
+        _show(result, terminal)
+    except BrokenPipeError:
+        return _reader_gone(terminal, result.exit_code)
+    return result.exit_code
+
+
+def _show(result: Result, terminal: Terminal) -> None:
+    if terminal.format == "json":
+        _show_json(result, terminal)
+        return
+    if result.problems:
+        terminal.note(_problems(result, terminal))
+    if result.text:
+        terminal.data(result.text)
+
+
+def _show_json(result: Result, terminal: Terminal) -> None:
+    from batchspec.report.problems import (  # noqa: PLC0415 - only when there is JSON to show
+        problems_json,
+        problems_text,
+    )
+
+    if result.json is None or result.exit_code == PROBLEMS:
+        terminal.data_json(result.json or problems_json(result.problems))
+        return
+    terminal.data_json(result.json)
+    if result.problems:
+        terminal.note(problems_text(result.problems))
+
+
+def _problems(result: Result, terminal: Terminal) -> str:
+    from batchspec.report.problems import (  # noqa: PLC0415 - only when there are problems
+        problems_text,
+        problems_total,
+    )
+
+    text = problems_text(result.problems, style=terminal.err_style, carets=terminal.stderr.isatty())
+    return f"{text}\n{problems_total(result.problems)}."
+
+
+def _failed(failure: Failure, terminal: Terminal) -> int:
+    _show_error(terminal, _code(failure), failure.message, failure.hint)
+    return failure.exit_code
+
+
+def _code(failure: Failure) -> str:
+    """Return the failure's class as a stable identifier: StalePlan is ``stale-plan``."""
+    name = type(failure).__name__
+    name = name.removesuffix("Failure") or name
+    return "".join(f"-{mark.lower()}" if mark.isupper() else mark for mark in name).lstrip("-")
+
+
+def _disk_failure(error: OSError) -> DiskFailure:
+    where = f" at {error.filename}" if error.filename else ""
+    return DiskFailure(
+        f"{_DISK[error.errno or errno.EIO]}{where}. The command could not finish; what was "
+        "written before is whole.",
+        hint="Mend that and run the command again; work that was submitted is not lost.",
+    )
+
+
+def _interrupted(terminal: Terminal) -> int:
+    message = "Interrupted."
+    _show_error(terminal, "interrupted", message, terminal.resume_hint)
+    return INTERRUPTED
+
+
+def _bug(error: Exception, terminal: Terminal, argv: Sequence[str]) -> int:
+    from batchspec.cli.bugs import write_bug_report  # noqa: PLC0415 - only when there is one
+
+    message, hint = write_bug_report(error, terminal, argv)
+    _show_error(terminal, "bug", message, hint)
+    return BUG
+
+
+def _show_error(terminal: Terminal, code: str, message: str, hint: str) -> None:
+    from batchspec.report.hygiene import clean_block  # noqa: PLC0415 - only when there is an error
+
+    if terminal.format == "json":
+        error = {"code": code, "message": message, "hint": hint}
+        with contextlib.suppress(BrokenPipeError):
+            terminal.data_json({"error": error})
+        return
+    label = "" if code == "interrupted" else f"{terminal.err_style.bad('error:')} "
+    terminal.note(f"{label}{clean_block(message)}")
+    if hint:
+        terminal.note(clean_block(hint))
+
+
+def _reader_gone(terminal: Terminal, exit_code: int) -> int:
+    """Close stdout quietly after its reader went away (``| head``)."""
+    with contextlib.suppress(OSError, ValueError):
+        # Python flushes stdout once more at exit; into the void, it cannot complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), terminal.stdout.fileno())
+    return exit_code

@@ -1,0 +1,51 @@
+"""The entry point: parse, load one command, run it inside the boundary."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from batchspec.cli.boundary import guarded
+from batchspec.cli.parser import build_parser, command_module
+from batchspec.cli.terminal import Terminal, system_terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    from batchspec.cli.result import Result
+
+
+def entry() -> int:
+    """Run the command line of this process and return its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    return main(sys.argv[1:], system_terminal())
+
+
+def main(argv: Sequence[str], terminal: Terminal) -> int:
+    """Run one command line and return its exit code (DESIGN §4)."""
+    if _wants_json(argv):
+        terminal.format = "json"
+    return guarded(lambda: _dispatch(argv, terminal), terminal, argv)
+
+
+def _dispatch(argv: Sequence[str], terminal: Terminal) -> Result:
+    namespace = build_parser().parse_args(argv)
+    from batchspec.cli.arguments import record  # noqa: PLC0415 - `--help` needs no records
+
+    module = command_module(namespace.command)
+    args = record(module.Arguments, namespace)
+    terminal.configure(format=args.format, color=not args.no_color)
+    return module.run(args, terminal)
+
+
+def _wants_json(argv: Sequence[str]) -> bool:
+    """Tell whether errors must be JSON, before the command line is known to be right."""
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
+    return any(pair == ("--format", "json") or pair[0] == "--format=json" for pair in pairs)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Treat SIGTERM like Ctrl-C: leave submitted work running and say how to resume."""
+    raise KeyboardInterrupt

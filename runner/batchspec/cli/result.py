@@ -1,0 +1,38 @@
+"""What a command returns; the boundary prints it and turns it into an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from batchspec.problems import Problem
+
+DONE = 0
+PROBLEMS = 1
+USAGE = 2
+ITEMS_FAILED = 3
+REFUSED = 4
+ENVIRONMENT = 5
+TO_SUBMIT = 10
+BUG = 70
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The end of a command."""
+
+    exit_code: int = DONE
+    """One of the constants above (DESIGN §4)."""
+    text: str = ""
+    """Data for stdout in text and Markdown form, with its final line break."""
+    json: Any = None
+    """Data for stdout with ``--format json``: a value, or JSON text that is printed as it is."""
+    problems: tuple[Problem, ...] = ()
+    """Problems beside the data: stderr in text form; the data itself in JSON when ``json`` is
+    None."""
+
+
+def stopped_by(problems: tuple[Problem, ...]) -> Result:
+    """Return the end of a command that problems of the specs kept from working."""
+    return Result(exit_code=PROBLEMS, problems=problems)

@@ -1,0 +1,115 @@
+"""Where a command's data and progress go: stdout and stderr, and how they may look."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from batchspec.clock import Clock
+    from batchspec.report.style import Style
+
+_SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+
+
+class Terminal:
+    """The outside of a command: streams, environment and clock.
+
+    Args:
+        stdout: Takes data only.
+        stderr: Takes progress, warnings and errors.
+        environ: The environment variables.
+        clock: The time; the machine's clock when left out.
+    """
+
+    def __init__(
+        self,
+        *,
+        stdout: TextIO,
+        stderr: TextIO,
+        environ: Mapping[str, str],
+        clock: Clock | None = None,
+    ) -> None:
+        self.stdout = stdout
+        self.stderr = stderr
+        self.environ = environ
+        self.format = "text"
+        self.root: Path | None = None
+        """The project's root once it is known; traceback files go below it."""
+        self.resume_hint = ""
+        """What an interrupted command says about work that goes on."""
+        self.secret_names: tuple[str, ...] = _SECRET_NAMES
+        """Environment variables whose values no report may contain."""
+        self._color = "NO_COLOR" not in environ and environ.get("TERM") != "dumb"
+        self._clock = clock
+        for stream in (stdout, stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        if self._clock is None:
+            from batchspec.clock import SystemClock  # noqa: PLC0415 - `--help` needs no clock
+
+            self._clock = SystemClock()
+        return self._clock
+
+    def configure(self, *, format: str, color: bool) -> None:  # noqa: A002 - the option's name
+        """Take the options that every command has."""
+        self.format = format
+        self._color = self._color and color
+
+    def guard_secret(self, name: str) -> None:
+        """Keep the value of one more environment variable out of every report."""
+        self.secret_names = (*self.secret_names, name)
+
+    @property
+    def interactive(self) -> bool:
+        """Whether moving progress may be shown: a person's terminal, not CI, colours allowed."""
+        return self._color and self.stderr.isatty() and not self.environ.get("CI")
+
+    @property
+    def out_style(self) -> Style:
+        """Colours for stdout."""
+        return self._style(self.stdout)
+
+    @property
+    def err_style(self) -> Style:
+        """Colours for stderr."""
+        return self._style(self.stderr)
+
+    def _style(self, stream: TextIO) -> Style:
+        from batchspec.report.style import Style  # noqa: PLC0415 - `--help` needs no styles
+
+        return Style(color=self._color and stream.isatty())
+
+    def data(self, text: str) -> None:
+        """Write data to stdout."""
+        print(text, end="", file=self.stdout, flush=True)
+
+    def data_json(self, value: Any) -> None:
+        """Write a value, or JSON text, to stdout as one JSON document."""
+        import json  # noqa: PLC0415 - text output needs no JSON
+
+        from batchspec.report.hygiene import harmless_json  # noqa: PLC0415 - as above
+
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        self.data(harmless_json(text).rstrip("\n") + "\n")
+
+    def note(self, text: str) -> None:
+        """Write lines to stderr. A closed stderr is no reason to stop work that costs money."""
+        with contextlib.suppress(BrokenPipeError):
+            print(text, file=self.stderr, flush=True)
+
+
+def system_terminal() -> Terminal:
+    """Return the process's own streams and environment."""
+    import os  # noqa: PLC0415 - already loaded by Python itself; kept beside its one use
+
+    return Terminal(stdout=sys.stdout, stderr=sys.stderr, environ=os.environ)

@@ -1,0 +1,160 @@
+"""What a run came to: gathered from its events, shown as text or JSON at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from batchspec import events
+from batchspec.report.figures import count, money, number, table
+from batchspec.report.hygiene import clean_line, quoted
+from batchspec.report.narration import failed_item_line
+from batchspec.report.style import PLAIN, Style
+
+FORMAT_VERSION = 1
+_NAMED_FAILURES = 10
+_SAMPLES = 3
+_SUCCEEDED = "succeeded"
+
+
+@dataclass(slots=True, kw_only=True)
+class SpecSummary:
+    """One spec's part of a run, filled while events come in."""
+
+    name: str
+    outputs: list[events.OutputWritten] = field(default_factory=list)
+    checks: list[events.CheckDone] = field(default_factory=list)
+    failed: list[events.FailedItem] = field(default_factory=list)
+    done: events.SpecDone | None = None
+
+
+class RunSummary:
+    """Gathers the events of a run."""
+
+    def __init__(self) -> None:
+        self.specs: dict[str, SpecSummary] = {}
+
+    def add(self, event: events.Event) -> None:
+        """Keep an event when the summary shows it."""
+        match event:
+            case events.OutputWritten():
+                self._of(event.spec).outputs.append(event)
+            case events.CheckDone():
+                self._of(event.spec).checks.append(event)
+            case events.FailedItem():
+                self._of(event.spec).failed.append(event)
+            case events.SpecDone():
+                self._of(event.spec).done = event
+            case _:
+                pass
+
+    def _of(self, spec: str) -> SpecSummary:
+        return self.specs.setdefault(spec, SpecSummary(name=spec))
+
+
+def summary_text(summary: RunSummary, *, style: Style = PLAIN) -> str:
+    """Return every spec's statuses, cost, outputs, checks and failed items."""
+    blocks = ["\n".join(_spec(spec, style)) for spec in summary.specs.values()]
+    return "\n\n".join(blocks) + "\n" if blocks else ""
+
+
+def summary_json(summary: RunSummary, *, exit_code: int) -> dict[str, Any]:
+    """Return the summary with every failed item, as `run --format json` prints it."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "exit_code": exit_code,
+        "specs": [_spec_json(spec) for spec in summary.specs.values()],
+    }
+
+
+def _spec(spec: SpecSummary, style: Style) -> Iterator[str]:
+    done = spec.done
+    items = "" if done is None else f", {count(done.items, 'item')}"
+    yield f"{style.bold(spec.name)}{items}"
+    if done is not None:
+        yield from _statuses(done, style)
+        yield f"  {_cost(done)}"
+        if not done.complete:
+            yield style.warn("  Not complete yet: answers are in flight or held back.")
+    yield from (_output(output) for output in spec.outputs)
+    for check in spec.checks:
+        yield from _check(check, style)
+    yield from _failed(spec.failed, style)
+
+
+def _statuses(done: events.SpecDone, style: Style) -> Iterator[str]:
+    rows = [(status, number(items)) for status, items in done.by_status]
+    for (status, _), line in zip(rows, table(rows, right=(1,)) if rows else [], strict=True):
+        yield f"  {line if status == _SUCCEEDED else style.bad(line)}"
+
+
+def _cost(done: events.SpecDone) -> str:
+    requests = f"{count(done.requests_submitted, 'request')} submitted"
+    this_run = f"this run cost {money(done.usd)}" if done.usd is not None else ""
+    in_all = f"all answers together {money(done.usd_total)}" if done.usd_total is not None else ""
+    return ", ".join(part for part in (requests, this_run, in_all) if part)
+
+
+def _output(output: events.OutputWritten) -> str:
+    notes = [count(output.rows, "row")]
+    if not output.changed:
+        notes.append("same bytes as before")
+    if output.emulated:
+        notes.append("emulated")
+    return f"  output {clean_line(output.path)} ({', '.join(notes)})"
+
+
+def _check(check: events.CheckDone, style: Style) -> Iterator[str]:
+    name = clean_line(check.name)
+    if not check.failures:
+        yield f"  {style.good('check passed')}: {name}"
+        return
+    failed = check.severity == "error"
+    words = style.bad("check failed") if failed else style.warn("check warns")
+    yield f"  {words}: {name} ({count(check.failures, 'row')})"
+    yield from (quoted(clean_line(sample, 200), "  ") for sample in check.samples[:_SAMPLES])
+
+
+def _failed(failed: list[events.FailedItem], style: Style) -> Iterator[str]:
+    if not failed:
+        return
+    shown = failed[:_NAMED_FAILURES]
+    head = f"{count(len(failed), 'failed item')}"
+    rest = f", the first {len(shown)}" if len(shown) < len(failed) else ""
+    yield f"  {style.bad(head)}{rest}:"
+    yield from (quoted(failed_item_line(item), "  ") for item in shown)
+
+
+def _usd(amount: Decimal | None) -> str | None:
+    return None if amount is None else format(amount, "f")
+
+
+def _spec_json(spec: SpecSummary) -> dict[str, Any]:
+    done = spec.done
+    return {
+        "name": spec.name,
+        "complete": done is not None and done.complete,
+        "items": None if done is None else done.items,
+        "statuses": {} if done is None else dict(done.by_status),
+        "requests_submitted": 0 if done is None else done.requests_submitted,
+        "usd": None if done is None else _usd(done.usd),
+        "usd_total": None if done is None else _usd(done.usd_total),
+        "outputs": [
+            {"path": o.path, "rows": o.rows, "changed": o.changed, "emulated": o.emulated}
+            for o in spec.outputs
+        ],
+        "checks": [
+            {
+                "name": check.name,
+                "severity": check.severity,
+                "failures": check.failures,
+                "samples": list(check.samples),
+            }
+            for check in spec.checks
+        ],
+        "failed": [
+            {"key": item.key, "status": item.status, "detail": item.detail} for item in spec.failed
+        ],
+    }

@@ -1,0 +1,158 @@
+"""The plan as text: what would be submitted, why, and its price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+
+from batchspec.plan.model import Action, Change, Counts, Estimate, Plan, SpecPlan
+from batchspec.report.figures import (
+    UNKNOWN_PRICE,
+    count,
+    key_label,
+    money,
+    number,
+    size,
+    some_keys,
+)
+from batchspec.report.hygiene import clean_line
+from batchspec.report.style import PLAIN, Style
+
+_NAMED_FAILURES = 10
+
+
+def plan_text(plan: Plan, *, style: Style = PLAIN) -> str:
+    """Return the plan of all selected specs, ending with one line of totals."""
+    blocks = [_spec(spec, style) for spec in plan.specs]
+    return "\n\n".join([*blocks, style.bold(_totals(plan))]) + "\n"
+
+
+def _spec(spec: SpecPlan, style: Style) -> str:
+    head = f"{style.bold(spec.name)} ({clean_line(spec.model)}), {count(spec.items, 'item')}"
+    lines = [head, *_actions(spec, style)]
+    if spec.requests:
+        lines += ["", *_price(spec)]
+    lines += [f"  note: {clean_line(note)}" for note in spec.estimate.notes]
+    return "\n".join(lines)
+
+
+def _actions(spec: SpecPlan, style: Style) -> Iterator[str]:
+    """One line per reason and per other action, most urgent first."""
+    keys = _Keys(spec.changes)
+    for reason, items in spec.reasons.items():
+        if items:
+            sample = keys.sample(Action.SUBMIT, reason.value, items)
+            yield _line(style.good("+"), items, reason.value, sample)
+    if spec.counts.duplicate:
+        yield f"    {_shared(spec.counts)}"
+    if spec.counts.in_flight:
+        yield _line(style.warn(">"), spec.counts.in_flight, "in flight", "")
+    if spec.counts.failed:
+        yield _line(style.bad("!"), spec.counts.failed, "failed", "")
+        yield from _failures(spec)
+    if spec.counts.removed:
+        sample = keys.sample(Action.REMOVED, None, spec.counts.removed)
+        yield _line(style.dim("-"), spec.counts.removed, "removed", sample)
+    if spec.counts.unchanged:
+        yield _line(" ", spec.counts.unchanged, "unchanged", "")
+
+
+def _line(mark: str, items: int, word: str, sample: str) -> str:
+    """Return ``  + 12 new: "T-1", "T-2" and 10 more``."""
+    return f"  {mark} {number(items)} {word}" + (f": {sample}" if sample else "")
+
+
+def _shared(counts: Counts) -> str:
+    """Say that some items are answered by another item's request."""
+    if counts.duplicate == 1:
+        return "1 of them asks what another one asks; one request answers both."
+    return f"{number(counts.duplicate)} of them ask what others ask; one request answers all alike."
+
+
+def _failures(spec: SpecPlan) -> Iterator[str]:
+    """Name failed items: they are never resubmitted silently, so they must be seen."""
+    failed = [change for change in spec.changes if change.action is Action.FAILED]
+    for change in failed[:_NAMED_FAILURES]:
+        outcome = "" if change.outcome is None else change.outcome.name.lower().replace("_", " ")
+        yield f"      {key_label(change.key)} {outcome}".rstrip()
+    if spec.counts.failed > len(failed[:_NAMED_FAILURES]):
+        rest = spec.counts.failed - len(failed[:_NAMED_FAILURES])
+        yield f"      and {number(rest)} more"
+    yield "      Their retries are spent; `batchspec run --retry-failed` asks again."
+
+
+def _price(spec: SpecPlan) -> Iterator[str]:
+    estimate = spec.estimate
+    batches = count(spec.batches, "batch", "batches")
+    yield f"  {count(spec.requests, 'request')} in {batches} ({size(spec.bytes)})"
+    tokens = f"{number(estimate.input_tokens)} input and {number(estimate.output_tokens)} output"
+    yield f"  about {tokens} tokens"
+    yield f"  {_cost(estimate)}"
+
+
+def _cost(estimate: Estimate) -> str:
+    if estimate.usd is None:
+        return UNKNOWN_PRICE
+    parts = [f"about {money(estimate.usd)}"]
+    if estimate.usd_max is not None:
+        parts.append(f"at most {money(estimate.usd_max, ceiling=True)}")
+    if estimate.usd_without_batch is not None:
+        parts.append(f"without batch {money(estimate.usd_without_batch)}")
+    return ", ".join(parts)
+
+
+def _totals(plan: Plan) -> str:
+    items = sum(spec.counts.submit for spec in plan.specs)
+    if not items:
+        return f"Nothing to submit.{_waiting(plan)}"
+    requests = count(sum(spec.requests for spec in plan.specs), "request")
+    batches = count(sum(spec.batches for spec in plan.specs), "batch", "batches")
+    return (
+        f"Plan: {count(items, 'item')} to submit as {requests} in {batches}, {_total_price(plan)}."
+    )
+
+
+def _waiting(plan: Plan) -> str:
+    """Say that answers are on their way, which "nothing to submit" alone would hide."""
+    open_items = sum(spec.counts.in_flight for spec in plan.specs)
+    if not open_items:
+        return ""
+    verb = "is" if open_items == 1 else "are"
+    return f" {count(open_items, 'item')} {verb} in flight; `batchspec run` collects."
+
+
+def _total_price(plan: Plan) -> str:
+    asking = [spec.estimate for spec in plan.specs if spec.requests]
+    expected = _sum(estimate.usd for estimate in asking)
+    highest = _sum(estimate.usd_max for estimate in asking)
+    if expected is None or highest is None:
+        return UNKNOWN_PRICE
+    return f"about {money(expected)} (at most {money(highest, ceiling=True)})"
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Add amounts; unknown as soon as one is."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+class _Keys:
+    """Sample keys by action and reason, from one pass over the changes."""
+
+    def __init__(self, changes: Sequence[Change], shown: int = 3) -> None:
+        self._shown = shown
+        self._keys: dict[tuple[Action, str | None], list[str]] = {}
+        for change in changes:
+            reason = None if change.reason is None else change.reason.value
+            found = self._keys.setdefault((change.action, reason), [])
+            if len(found) < shown:
+                found.append(change.key)
+
+    def sample(self, action: Action, reason: str | None, total: int) -> str:
+        """Return the first keys of a group of ``total`` items, or nothing when none is named."""
+        found = self._keys.get((action, reason), [])
+        return some_keys(found, total, self._shown) if found else ""
