@@ -5,17 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.problems import Problem
-
-DONE = 0
-PROBLEMS = 1
-USAGE = 2
-ITEMS_FAILED = 3
-REFUSED = 4
-ENVIRONMENT = 5
-TO_SUBMIT = 10
-BUG = 70
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +14,7 @@ class Result:
     """The end of a command."""
 
     exit_code: int = DONE
-    """One of the constants above (DESIGN §4)."""
+    """One of `cli.exits`."""
     text: str = ""
     """Data for stdout in text and Markdown form, with its final line break."""
     json: Any = None
