@@ -1,0 +1,203 @@
+"""What a plan would cost: at least, expected, at most, and without the batch discount.
+
+Tokens are guessed from characters by tokenizer generation (fact sheet §7) and corrected by what
+past answers of the same spec really used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from batchspec.plan.cost import (
+    BATCH_FACTOR,
+    ModelPrices,
+    Rates,
+    money,
+    schema_output_tokens,
+)
+from batchspec.plan.model import Estimate
+
+CHARS_PER_TOKEN = {"old": Decimal("3.5"), "new": Decimal("2.5")}
+"""Fact sheet §7; the new tokenizer came with Opus 4.7."""
+HIT_RATE = Decimal("0.3")
+"""The low end of the documented 30 to 98 % cache hits in batches (fact sheet §5)."""
+BEST_HIT_RATE = Decimal("0.98")
+PRIMED_HIT_RATE = Decimal("0.9")
+"""After a one-request primer batch; later batches then hit reliably (fact sheet §5)."""
+REQUEST_TOKENS = 8
+"""Overhead of roles and turns that no character of the text stands for."""
+SCAFFOLD_CHARS = 90
+"""Characters of a request's JSON that are names and punctuation rather than text."""
+UNCALIBRATED = (Decimal("0.75"), Decimal("1.25"))
+CALIBRATED = (Decimal("0.95"), Decimal("1.1"))
+"""Least and most input tokens as a share of the guess, without and with past answers."""
+COLD_BATCH_NOTE = (
+    "A cold batch may write its shared prefix more than once: the estimate expects 30 % cache "
+    "hits, and the highest price none."
+)
+_MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What past answers of the same spec say about the guess."""
+
+    input_ratio: Decimal = Decimal(1)
+    """Real prompt tokens divided by guessed ones."""
+    output_tokens: Decimal | None = None
+    """Mean output tokens of an answer; None: no answers yet."""
+    answers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How large the questions to submit are."""
+
+    requests: int = 0
+    chars: int = 0
+    """Characters of all of them; see `estimate_chars`."""
+    over_requests: int = 0
+    """Those of them whose guessed prompt is longer than the model's price step."""
+    over_chars: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an estimate needs to know of a spec."""
+
+    max_tokens: int
+    tokenizer: Literal["old", "new"]
+    prices: ModelPrices | None
+    geo: str | None = None
+    """``params.inference_geo``."""
+    prefix_chars: int = 0
+    """Characters of the shared prefix before the cache breakpoint."""
+    cache_ttl: Literal["5m", "1h"] | None = None
+    """None: no breakpoint is placed."""
+    schema: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    """Remarks made while the prompt was compiled."""
+
+
+def estimate_chars(params: bytes) -> int:
+    """Return the characters of a request that count for its price.
+
+    UTF-8 bytes rather than characters: a CJK character (three bytes) costs a token or more, a Latin
+    one a quarter. Escaping backslashes and the request's own scaffolding cost nothing.
+    """
+    return max(1, len(params) - params.count(b"\\") - SCAFFOLD_CHARS)
+
+
+def step_chars(job: Job, calibration: Calibration) -> int | None:
+    """Return the characters from which a request is guessed to be over the price step, or None."""
+    if job.prices is None or job.prices.step_tokens is None:
+        return None
+    tokens = Decimal(job.prices.step_tokens - REQUEST_TOKENS)
+    return int(tokens * CHARS_PER_TOKEN[job.tokenizer] / calibration.input_ratio)
+
+
+def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> Estimate:
+    """Return tokens and USD of submitting ``sizes``; every USD is None when a price is unknown."""
+    known = calibration or Calibration()
+    below = _class_of(sizes.requests - sizes.over_requests, sizes.chars - sizes.over_chars)
+    over = _class_of(sizes.over_requests, sizes.over_chars)
+    guesses = [_guess(part, job, known) for part in (below, over)]
+    result = Estimate(
+        input_tokens=int(sum(guess.input for guess in guesses)),
+        output_tokens=int(sum(guess.output for guess in guesses)),
+        notes=job.notes,
+    )
+    if job.prices is None:
+        return replace(result, notes=(*job.notes, "The price of this model is unknown."))
+    rates = (job.prices.rates, job.prices.above or job.prices.rates)
+    least, most = CALIBRATED if known.answers else UNCALIBRATED
+    factor = BATCH_FACTOR * job.prices.geo_factor(job.geo)
+    priced = list(zip(guesses, rates, strict=True))
+    usd = sum((g.usd(r, job, HIT_RATE) for g, r in priced), Decimal(0)) * factor
+    primed = sum((g.usd(r, job, PRIMED_HIT_RATE) for g, r in priced), Decimal(0)) * factor
+    low = sum((g.least(least).usd(r, job, BEST_HIT_RATE) for g, r in priced), Decimal(0))
+    high = sum((g.most(most, job).usd(r, job, Decimal(0)) for g, r in priced), Decimal(0))
+    return replace(
+        result,
+        usd=usd,
+        usd_min=min(usd, low * factor),
+        usd_max=max(usd, high * factor),
+        usd_without_batch=usd / BATCH_FACTOR,
+        notes=(*job.notes, *_cache_notes(sizes, job, usd, primed)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guess:
+    """Tokens of the requests of one price class."""
+
+    requests: int
+    input: Decimal
+    prefix: Decimal
+    """The part of ``input`` before the breakpoint."""
+    output: Decimal
+
+    def least(self, factor: Decimal) -> _Guess:
+        """Return the same with short prompts and one token per answer."""
+        return _Guess(
+            requests=self.requests,
+            input=self.input * factor,
+            prefix=self.prefix * factor,
+            output=min(self.output, Decimal(self.requests)),
+        )
+
+    def most(self, factor: Decimal, job: Job) -> _Guess:
+        """Return the same with long prompts and answers as long as they may become."""
+        return _Guess(
+            requests=self.requests,
+            input=self.input * factor,
+            prefix=self.prefix * factor,
+            output=Decimal(self.requests * job.max_tokens),
+        )
+
+    def usd(self, rates: Rates, job: Job, hit_rate: Decimal) -> Decimal:
+        """Return USD at standard price when ``hit_rate`` of the prefixes come from the cache."""
+        write = rates.cache_write_1h if job.cache_ttl == "1h" else rates.cache_write_5m
+        prefix = hit_rate * rates.cache_read + (1 - hit_rate) * write
+        if job.cache_ttl is None:
+            prefix = rates.input
+        plain = self.input - self.prefix
+        return (plain * rates.input + self.prefix * prefix + self.output * rates.output) / _MILLION
+
+
+def _class_of(requests: int, chars: int) -> Sizes:
+    return Sizes(requests=requests, chars=chars)
+
+
+def _guess(sizes: Sizes, job: Job, known: Calibration) -> _Guess:
+    per_char = known.input_ratio / CHARS_PER_TOKEN[job.tokenizer]
+    tokens = sizes.chars * per_char + REQUEST_TOKENS * sizes.requests
+    prefix = sizes.requests * job.prefix_chars * per_char if job.cache_ttl else Decimal(0)
+    return _Guess(
+        requests=sizes.requests,
+        input=tokens,
+        prefix=min(prefix, tokens),
+        output=sizes.requests * _expected_output(job, known),
+    )
+
+
+def _expected_output(job: Job, known: Calibration) -> Decimal:
+    if known.output_tokens is not None:
+        return min(known.output_tokens, Decimal(job.max_tokens))
+    if job.schema is not None:
+        return Decimal(min(schema_output_tokens(job.schema), job.max_tokens))
+    return Decimal(job.max_tokens) / 2
+
+
+def _cache_notes(sizes: Sizes, job: Job, usd: Decimal, primed: Decimal) -> tuple[str, ...]:
+    if job.cache_ttl is None or sizes.requests <= 1:
+        return ()
+    notes = [COLD_BATCH_NOTE]
+    if primed < usd * Decimal("0.95"):
+        notes.append(
+            f"With a one-request primer batch first, about ${money(primed)} is expected instead."
+        )
+    return tuple(notes)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchspec.plan.cost import ModelPrices, Rates
+from batchspec.plan.estimate import (
+    COLD_BATCH_NOTE,
+    Calibration,
+    Job,
+    Sizes,
+    estimate,
+    estimate_chars,
+    step_chars,
+)
+
+HAIKU = ModelPrices(
+    rates=Rates(
+        input=Decimal(1),
+        output=Decimal(5),
+        cache_write_5m=Decimal("1.25"),
+        cache_write_1h=Decimal(2),
+        cache_read=Decimal("0.1"),
+    )
+)
+JOB = Job(max_tokens=64, tokenizer="old", prices=HAIKU)
+
+
+def test_plain_estimate_is_exact_arithmetic() -> None:
+    """Characters become tokens by the tokenizer's ratio and tokens become batch prices."""
+    found = estimate(Sizes(requests=10, chars=3500), JOB)
+    assert found.input_tokens == 1080
+    assert found.output_tokens == 320
+    assert found.usd == Decimal("0.00134")
+    assert found.usd_without_batch == Decimal("0.00268")
+    assert found.usd_max == (Decimal(1350) + 5 * 640) / 2_000_000
+    assert found.usd_min == (Decimal(810) + 5 * 10) / 2_000_000
+    assert found.notes == ()
+
+
+def test_the_new_tokenizer_makes_more_tokens() -> None:
+    """The same text costs more tokens since Opus 4.7."""
+    sizes = Sizes(requests=1, chars=3500)
+    new = estimate(sizes, replace(JOB, tokenizer="new"))
+    assert new.input_tokens == 1408
+    assert estimate(sizes, JOB).input_tokens == 1008
+
+
+def test_past_answers_correct_the_guess() -> None:
+    """Calibration scales the input, sets the output and narrows the range."""
+    known = Calibration(input_ratio=Decimal("1.5"), output_tokens=Decimal(12), answers=50)
+    found = estimate(Sizes(requests=10, chars=3500), JOB, known)
+    assert found.input_tokens == 1580
+    assert found.output_tokens == 120
+    assert found.usd_max == (1580 * Decimal("1.1") + 5 * 640) / 2_000_000
+
+
+def test_unknown_price_is_said_and_nothing_is_guessed() -> None:
+    """Tokens are still counted, money is not."""
+    found = estimate(Sizes(requests=1, chars=350), replace(JOB, prices=None))
+    assert found.input_tokens == 108
+    assert (found.usd, found.usd_min, found.usd_max, found.usd_without_batch) == (None,) * 4
+    assert found.notes == ("The price of this model is unknown.",)
+
+
+def test_requests_over_the_step_are_priced_by_it() -> None:
+    """A long prompt moves a whole request to the dearer rates."""
+    stepped = replace(
+        HAIKU, step_tokens=100_000, above=replace(HAIKU.rates, input=Decimal(5), output=Decimal(25))
+    )
+    job = replace(JOB, prices=stepped)
+    assert step_chars(job, Calibration()) == int((100_000 - 8) * 3.5)
+    assert step_chars(JOB, Calibration()) is None
+    short = estimate(Sizes(requests=2, chars=700_000), job)
+    mixed = estimate(Sizes(requests=2, chars=700_000, over_requests=1, over_chars=690_000), job)
+    assert short.input_tokens == mixed.input_tokens
+    assert short.usd is not None
+    assert mixed.usd is not None
+    assert mixed.usd > 4 * short.usd
+
+
+def test_a_cached_prefix_is_priced_pessimistically_and_said() -> None:
+    """The expectation uses 30 % hits, the highest price all writes, and a primer is offered."""
+    sizes = Sizes(requests=100, chars=100 * 35_000)
+    job = replace(JOB, prefix_chars=31_500, cache_ttl="1h")
+    found = estimate(sizes, job)
+    per = Decimal(9000) * (Decimal("0.3") * Decimal("0.1") + Decimal("0.7") * 2)
+    expected = (100 * per + 100 * 1008 + 5 * 3200) / 2_000_000
+    assert found.usd == expected
+    assert found.usd_max is not None
+    assert found.usd_max > Decimal(100 * 9000 * 2) / 2_000_000
+    assert found.notes[0] == COLD_BATCH_NOTE
+    assert "primer" in found.notes[1]
+    assert estimate(replace(sizes, requests=1, chars=35_000), job).notes == ()
+
+
+@given(
+    st.integers(0, 5000),
+    st.integers(0, 10**7),
+    st.sampled_from([None, "5m", "1h"]),
+    st.integers(0, 10**5),
+)
+def test_at_least_expected_and_at_most_are_in_order(
+    requests: int, chars: int, ttl: str | None, prefix: int
+) -> None:
+    """The three prices never cross, whatever the sizes."""
+    job = Job(
+        max_tokens=100,
+        tokenizer="new",
+        prices=HAIKU,
+        prefix_chars=prefix,
+        cache_ttl="1h" if ttl == "1h" else "5m" if ttl else None,
+    )
+    found = estimate(Sizes(requests=requests, chars=chars if requests else 0), job)
+    assert found.usd_min is not None
+    assert found.usd is not None
+    assert found.usd_max is not None
+    assert 0 <= found.usd_min <= found.usd <= found.usd_max
+
+
+@pytest.mark.parametrize(("text", "low", "high"), [("a" * 350, 300, 400), ("漢" * 100, 250, 350)])
+def test_estimate_chars_follows_the_text(text: str, low: int, high: int) -> None:
+    """Scaffolding counts little and a CJK character counts as a token or so."""
+    params = {
+        "max_tokens": 64,
+        "messages": [{"content": text, "role": "user"}],
+        "model": "claude-haiku-4-5",
+    }
+    assert low <= estimate_chars(orjson.dumps(params)) <= high
+
+
+def test_a_schema_or_half_the_limit_stands_in_for_unknown_output() -> None:
+    """Without past answers the schema, else half of max_tokens, says how long an answer is."""
+    schema = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}}
+    assert estimate(Sizes(requests=1, chars=10), replace(JOB, schema=schema)).output_tokens < 20
+    assert estimate(Sizes(requests=1, chars=10), JOB).output_tokens == 32
