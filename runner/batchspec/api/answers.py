@@ -1,0 +1,160 @@
+"""What an HTTP answer of the API means: batches, pages and failures out of status and bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from batchspec.api.port import (
+    ApiFailure,
+    Batch,
+    FailureKind,
+    Page,
+    ProcessingStatus,
+    RequestCounts,
+)
+
+SPEND_CODES = frozenset(
+    (
+        "enforced_spend_limit_reached",
+        "contract_spend_limit_reached",
+        "linked_organization_billing_unavailable",
+        "linked_organization_spend_limit_reached",
+    )
+)
+"""Fact sheet §3.2: no wait helps; a person or the next month does."""
+DEFINITE = frozenset((400, 401, 402, 403, 404, 413, 422, 429))
+"""Statuses that prove nothing was made, when they carry the API's envelope (protocol §3.3)."""
+
+
+def parse_batch(body: bytes) -> Batch:
+    """Return the batch of a 2xx answer.
+
+    Raises:
+        ValueError: when the body is not a MessageBatch; the caller decides what that means.
+    """
+    raw = orjson.loads(body)
+    if not isinstance(raw, dict):
+        raise ValueError("the answer is not a JSON object")  # noqa: TRY004 - a wrong value, not a wrong type of ours
+    return batch_of(raw)
+
+
+def batch_of(raw: Mapping[str, Any]) -> Batch:
+    """Return the record of a MessageBatch object (fact sheet §1.4).
+
+    Raises:
+        ValueError: when a field that matters is missing or of another type.
+    """
+    try:
+        counts = raw["request_counts"]
+        return Batch(
+            id=str(raw["id"]),
+            status=ProcessingStatus(raw["processing_status"]),
+            counts=RequestCounts(
+                **{name: int(counts.get(name, 0)) for name in RequestCounts.__slots__}
+            ),
+            created_at=_required(raw.get("created_at")),
+            expires_at=_time(raw.get("expires_at")),
+            ended_at=_time(raw.get("ended_at")),
+            archived_at=_time(raw.get("archived_at")),
+            results_url=raw.get("results_url"),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the answer is not a message batch: {error!r}") from error
+
+
+def parse_page(body: bytes, headers: Mapping[str, str]) -> Page:
+    """Return the page of a 2xx answer to list.
+
+    Raises:
+        ValueError: when the body is not a page.
+    """
+    raw = orjson.loads(body)
+    try:
+        batches = tuple(batch_of(item) for item in raw["data"])
+        more = bool(raw.get("has_more", False))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the answer is not a page of batches: {error!r}") from error
+    return Page(
+        batches=batches,
+        has_more=more,
+        server_time=_http_date(headers.get("date")),
+        emulated=headers.get("x-batchspec-emulator") == "1",
+        workspace=headers.get("anthropic-workspace-id"),
+    )
+
+
+def failure_of(status: int, body: bytes, headers: Mapping[str, str], *, create: bool) -> ApiFailure:
+    """Return what a non-2xx answer means; fact sheet §3.1, protocol §3.3."""
+    error, request_id = _envelope(body)
+    request_id = headers.get("request-id") or request_id
+    ours = bool(error) and request_id is not None
+    message = f"{status} {error.get('type', "without the API's error body")}"
+    if error.get("message"):
+        message += f": {error['message']}"
+    return ApiFailure(
+        _kind(status, error, ours=ours, create=create),
+        message,
+        status=status,
+        request_id=request_id,
+        retry_after=retry_after(headers),
+    )
+
+
+def _kind(status: int, error: Mapping[str, Any], *, ours: bool, create: bool) -> FailureKind:
+    if status not in DEFINITE or (create and not ours):
+        return FailureKind.AMBIGUOUS
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    if status == 402 or code in SPEND_CODES:  # noqa: PLR2004 - fact sheet §3.1
+        return FailureKind.SPEND_LIMIT
+    kinds = {
+        401: FailureKind.AUTH,
+        403: FailureKind.AUTH,
+        413: FailureKind.TOO_LARGE,
+        429: FailureKind.RATE_LIMITED,
+    }
+    if status == 404 and not create:  # noqa: PLR2004 - fact sheet §3.1
+        return FailureKind.NOT_FOUND
+    return kinds.get(status, FailureKind.REJECTED)
+
+
+def _envelope(body: bytes) -> tuple[dict[str, Any], str | None]:
+    try:
+        raw = orjson.loads(body)
+        error = raw["error"]
+        if raw["type"] == "error" and isinstance(error["type"], str):
+            return error, raw.get("request_id")
+    except (ValueError, KeyError, TypeError):
+        pass
+    return {}, None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a ``retry-after`` header asks to wait; its date form is not used."""
+    try:
+        return max(0.0, float(headers["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _http_date(text: str | None) -> dt.datetime | None:
+    try:
+        return None if text is None else parsedate_to_datetime(text)
+    except ValueError:
+        return None
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    return None if text is None else _required(text)
+
+
+def _required(text: object) -> dt.datetime:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is not a time")
+    value = dt.datetime.fromisoformat(text)
+    return value if value.tzinfo else value.replace(tzinfo=dt.UTC)

@@ -1,0 +1,231 @@
+"""The API through the anthropic SDK's own transport: its auth, its version header, its timeouts.
+
+The SDK's retries are off: repeating a create that may have happened is how a batch gets paid twice
+(fact sheet §3.4). Redirects are not followed, and results are read from the configured host only,
+so the key and the prompts go nowhere else (fact sheet §12.1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from batchspec.api.answers import failure_of, parse_batch, parse_page
+from batchspec.api.port import ApiFailure, Batch, CreateBody, FailureKind, Page
+from batchspec.crashpoints import reached
+
+if TYPE_CHECKING:
+    import anthropic
+
+OFFICIAL = "https://api.anthropic.com"
+BATCHES = "/v1/messages/batches"
+RESULT_PIECE = 1 << 20
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How the API is reached."""
+
+    base_url: str | None
+    key: str
+    anthropic_version: str
+    workspace: str | None
+    answer_seconds: float = 600.0
+    """How long to wait for the answer to a create once its last byte has left."""
+
+
+def warm_up() -> threading.Thread:
+    """Import the SDK on a second thread; it costs over a second and planning needs none of it."""
+
+    def load() -> None:
+        import anthropic  # noqa: F401, PLC0415 - the import is the work
+
+    thread = threading.Thread(target=load, name="import-sdk", daemon=True)
+    thread.start()
+    return thread
+
+
+class SdkClient:
+    """`api.port.BatchApi` through the SDK."""
+
+    def __init__(self, connection: Connection) -> None:
+        import anthropic  # noqa: PLC0415 - heavy: only commands that talk to the API pay for it
+        import httpx2  # noqa: PLC0415 - comes with it
+
+        self._sdk = anthropic
+        self._http = httpx2
+        base = connection.base_url or OFFICIAL
+        loopback = urlsplit(base).hostname in ("127.0.0.1", "localhost", "::1")
+        self._transport = anthropic.DefaultHttpxClient(
+            follow_redirects=False, trust_env=not loopback
+        )
+        headers = {"anthropic-version": connection.anthropic_version}
+        if connection.workspace:
+            headers["anthropic-workspace-id"] = connection.workspace
+        self._client: anthropic.Anthropic = anthropic.Anthropic(
+            api_key=connection.key,
+            base_url=base,
+            max_retries=0,
+            http_client=self._transport,
+            default_headers=headers,
+            open_telemetry=False,
+            timeout=httpx2.Timeout(60.0, connect=10.0),
+        )
+        self._create_timeout = httpx2.Timeout(connection.answer_seconds, connect=10.0)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def create(
+        self, body: CreateBody, *, before_last_byte: Callable[[], None], betas: tuple[str, ...]
+    ) -> Batch:
+        """Make one batch, once; see `BatchApi.create`."""
+        gate = _Gate(body, before_last_byte)
+        headers = {"Content-Type": "application/json", "Content-Length": str(body.length)}
+        if betas:
+            headers["anthropic-beta"] = ",".join(betas)
+        options: Any = {"headers": headers, "timeout": self._create_timeout}
+        try:
+            answer = self._call(
+                lambda: self._client.post(
+                    BATCHES, content=gate.pieces(), cast_to=self._http.Response, options=options
+                ),
+                create=True,
+            )
+        except ApiFailure as failure:
+            if gate.error is not None:
+                raise gate.error from None
+            if not gate.passed and failure.kind is FailureKind.AMBIGUOUS:
+                raise ApiFailure(
+                    FailureKind.NOT_SENT, failure.message, status=failure.status
+                ) from failure
+            raise
+        reached("answered")
+        return _parsed(parse_batch, answer.content)
+
+    def retrieve(self, batch_id: str) -> Batch:
+        """Return the batch as it is now."""
+        return _parsed(parse_batch, self._get(f"{BATCHES}/{batch_id}", {}).content)
+
+    def page(
+        self, *, limit: int = 1000, after_id: str | None = None, before_id: str | None = None
+    ) -> Page:
+        """Return one page of the workspace's batches, newest first."""
+        query = {"limit": limit, "after_id": after_id, "before_id": before_id}
+        answer = self._get(BATCHES, {k: v for k, v in query.items() if v is not None})
+        return _parsed(lambda body: parse_page(body, answer.headers), answer.content)
+
+    def cancel(self, batch_id: str) -> Batch:
+        """Ask for a batch to be canceled; repeating it is harmless."""
+        path = f"{BATCHES}/{batch_id}/cancel"
+        answer = self._call(
+            lambda: self._client.post(path, cast_to=self._http.Response), create=False
+        )
+        return _parsed(parse_batch, answer.content)
+
+    @contextlib.contextmanager
+    def results(self, batch: Batch) -> Iterator[Iterator[bytes]]:
+        """Open the results as a stream of byte chunks, from the configured host only."""
+        url = self._results_url(batch)
+        headers = {k: v for k, v in self._client.default_headers.items() if isinstance(v, str)}
+        headers["Accept"] = "application/binary"
+        with contextlib.ExitStack() as stack:
+            with self._translated():
+                response = stack.enter_context(
+                    self._transport.stream("GET", url, headers=headers, timeout=60.0)
+                )
+                if not response.is_success:
+                    raise failure_of(
+                        response.status_code, response.read(), response.headers, create=False
+                    )
+            yield self._pieces(response)
+
+    def _pieces(self, response: Any) -> Iterator[bytes]:
+        with self._translated():
+            yield from response.iter_bytes(RESULT_PIECE)
+
+    def _results_url(self, batch: Batch) -> str:
+        """Return where to read results: the path the API names, on the host we were told to use."""
+        base = str(self._client.base_url).rstrip("/")
+        named = urlsplit(batch.results_url or "")
+        prefix = urlsplit(base).path.rstrip("/")
+        path = named.path if named.path.startswith("/") else f"{BATCHES}/{batch.id}/results"
+        if prefix and path.startswith(f"{prefix}/"):
+            path = path.removeprefix(prefix)
+        return base + path + (f"?{named.query}" if named.query else "")
+
+    def _get(self, path: str, query: Mapping[str, object]) -> Any:
+        options: Any = {"params": query}
+        return self._call(
+            lambda: self._client.get(path, cast_to=self._http.Response, options=options),
+            create=False,
+        )
+
+    def _call(self, call: Callable[[], Any], *, create: bool) -> Any:
+        with self._translated(create=create):
+            answer = call()
+            if not answer.is_success:  # a redirect, which is not followed
+                raise failure_of(answer.status_code, answer.content, answer.headers, create=create)
+            return answer
+
+    @contextlib.contextmanager
+    def _translated(self, *, create: bool = False) -> Iterator[None]:
+        """Turn the SDK's and the transport's errors into `ApiFailure`, without headers or key."""
+        try:
+            yield
+        except self._sdk.APIStatusError as error:
+            response = error.response
+            raise failure_of(
+                response.status_code, response.content, response.headers, create=create
+            ) from None
+        except (self._sdk.APIConnectionError, self._http.HTTPError) as error:
+            cause = error.__cause__ or error
+            reason = f"{type(cause).__name__}: {cause}".rstrip(": ")
+            kind = FailureKind.AMBIGUOUS
+            if isinstance(cause, (self._http.ConnectError, self._http.ConnectTimeout)):
+                kind = FailureKind.NOT_SENT
+            raise ApiFailure(
+                kind, f"no answer from {self._client.base_url.host} ({reason})"
+            ) from None
+
+
+class _Gate:
+    """Streams a body and runs a callback when only its last byte is left (protocol §3.3)."""
+
+    def __init__(self, body: CreateBody, before_last_byte: Callable[[], None]) -> None:
+        self._body = body
+        self._before = before_last_byte
+        self.passed = False
+        self.error: BaseException | None = None
+
+    def pieces(self) -> Iterator[bytes]:
+        held = b""
+        for piece in self._body.pieces():
+            if held:
+                yield held
+            held = piece
+        if len(held) > 1:
+            yield held[:-1]
+        try:
+            self._before()
+        except Exception as error:
+            self.error = error
+            raise
+        self.passed = True
+        reached("gate")
+        yield held[-1:]
+
+
+def _parsed(parse: Callable[[bytes], T], body: bytes) -> T:
+    try:
+        return parse(body)
+    except ValueError as error:
+        raise ApiFailure(
+            FailureKind.AMBIGUOUS, f"the answer could not be understood ({error})"
+        ) from error
