@@ -1,0 +1,183 @@
+"""Dividing questions into batches within the limits of the API and of the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from batchspec.plan.hashing import custom_id
+from batchspec.plan.model import JsonKey
+from batchspec.problems import Problem
+from batchspec.spec.model import BatchLimits
+
+API_MAX_REQUESTS = 100_000
+"""Requests per batch (fact sheet §2.1)."""
+API_MAX_BYTES = 250_000_000
+"""Body of a create call: "256 MB", MB or MiB not stated, so the safe reading (fact sheet §2.1)."""
+API_MAX_REQUEST_BYTES = 32_000_000
+"""Params of one request: whether a batch is bound by it is unknown, so it is kept (§2.1)."""
+MAX_NAMED = 20
+"""So many requests that are too large are named; the rest are counted."""
+
+_BODY_HEAD = b'{"requests":['
+_BODY_TAIL = b"]}"
+_ID_LENGTH = len(custom_id("n" * 8, bytes(32), "t" * 8, 1)) - 1
+_FRAME = len(b'{"custom_id":"","params":}') + _ID_LENGTH
+
+
+class Packable(Protocol):
+    """What packing reads of a question; `plan.questions.Question` is one."""
+
+    @property
+    def length(self) -> int:
+        """Bytes of the canonical params."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which ask this is: its digits are part of the custom_id."""
+        ...
+
+    @property
+    def key_json(self) -> JsonKey:
+        """The first item that asks, for messages."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """One batch: questions ``start`` to ``stop`` (exclusive) in the order they were given."""
+
+    start: int
+    stop: int
+    bytes: int
+    """Exact length of the create body."""
+    contested: bool = False
+    """Its number of requests could not be kept apart from an unresolved submission's: wait first,
+    since the workspace's listing shows little more of a batch than that number."""
+
+    @property
+    def requests(self) -> int:
+        """How many questions it holds."""
+        return self.stop - self.start
+
+
+def entry_size(length: int, attempt: int) -> int:
+    """Return the bytes of one element of ``requests``, without the comma before the next."""
+    return _FRAME + len(str(attempt)) + length
+
+
+def body_size(entries: int, entry_bytes: int) -> int:
+    """Return the exact length of a create body from its elements' number and total bytes."""
+    return len(_BODY_HEAD) + entry_bytes + max(0, entries - 1) + len(_BODY_TAIL)
+
+
+def body_pieces(entries: Iterable[tuple[str, bytes]]) -> Iterable[bytes]:
+    """Yield the create body of (custom_id, params) piece by piece: what `body_size` measures."""
+    lead = _BODY_HEAD
+    for name, params in entries:
+        yield b'%s{"custom_id":"%s","params":' % (lead, name.encode("ascii"))
+        yield params
+        yield b"}"
+        lead = b","
+    yield _BODY_TAIL if lead == b"," else _BODY_HEAD + _BODY_TAIL
+
+
+def pack(
+    questions: Iterable[Packable],
+    limits: BatchLimits,
+    forbidden_sizes: Collection[int] = (),
+) -> tuple[tuple[Packed, ...], tuple[Problem, ...]]:
+    """Divide questions, in order, into as few batches as the limits allow.
+
+    Args:
+        questions: In the order they are to be sent; read once.
+        limits: The spec's own limits; the API's hard ones hold above them.
+        forbidden_sizes: Numbers of requests of unresolved submissions in the workspace. Every batch
+            gets another number, and one of its own, so that the listing can tell them apart.
+
+    Returns:
+        The batches, and a problem ``request-too-large`` for each question that fits into none.
+    """
+    packer = _Packer(limits, forbidden_sizes)
+    for question in questions:
+        packer.add(question)
+    return packer.finish(), packer.problems()
+
+
+def count_batches(questions: Iterable[Packable], limits: BatchLimits) -> tuple[int, int]:
+    """Return the number of batches and the bytes of their bodies, for a plan."""
+    batches, _ = pack(questions, limits)
+    return len(batches), sum(batch.bytes for batch in batches)
+
+
+class _Packer:
+    """Sizes of the open batch, and the batches closed so far."""
+
+    def __init__(self, limits: BatchLimits, forbidden_sizes: Collection[int]) -> None:
+        self._max_requests = max(1, min(limits.max_requests, API_MAX_REQUESTS))
+        self._max_bytes = min(limits.max_bytes, API_MAX_BYTES)
+        self._taken = set(forbidden_sizes)
+        self._done: list[Packed] = []
+        self._start = 0
+        self._open: list[int] = []
+        self._open_bytes = 0
+        self._large: list[tuple[JsonKey, int]] = []
+
+    def add(self, question: Packable) -> None:
+        size = entry_size(question.length, question.attempt)
+        if question.length > API_MAX_REQUEST_BYTES or body_size(1, size) > self._max_bytes:
+            self._large.append((question.key_json, question.length))
+        while self._open and not self._fits(size):
+            self._close()
+        self._open.append(size)
+        self._open_bytes += size
+
+    def _fits(self, size: int) -> bool:
+        count = len(self._open) + 1
+        if count > self._max_requests:
+            return False
+        return body_size(count, self._open_bytes + size) <= self._max_bytes
+
+    def finish(self) -> tuple[Packed, ...]:
+        while self._open:
+            self._close()
+        return tuple(self._done)
+
+    def problems(self) -> tuple[Problem, ...]:
+        named = [
+            self._problem(f"The request of item {key} has {size:,} bytes.")
+            for key, size in self._large[:MAX_NAMED]
+        ]
+        if len(self._large) > MAX_NAMED:
+            more = len(self._large) - MAX_NAMED
+            named.append(self._problem(f"{more:,} more items have such requests."))
+        return tuple(named)
+
+    def _problem(self, what: str) -> Problem:
+        limit = min(self._max_bytes, API_MAX_REQUEST_BYTES)
+        return Problem(
+            code="request-too-large",
+            summary="a request is too large for a batch",
+            detail=f"{what} One request may have about {limit:,} bytes, and the API would refuse "
+            "the whole batch. Shorten what the template takes from this item, or raise "
+            f"`batch.max_bytes` if it is below {API_MAX_REQUEST_BYTES:,}.",
+        )
+
+    def _close(self) -> None:
+        """Close the open batch at the largest number of requests that is still free."""
+        whole = len(self._open)
+        count = next((n for n in range(whole, 0, -1) if n not in self._taken), whole)
+        kept, rest = self._open[:count], self._open[count:]
+        self._done.append(
+            Packed(
+                start=self._start,
+                stop=self._start + count,
+                bytes=body_size(count, sum(kept)),
+                contested=count in self._taken,
+            )
+        )
+        self._taken.add(count)
+        self._start += count
+        self._open, self._open_bytes = rest, sum(rest)
