@@ -80,6 +80,15 @@ def add_specs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_selecting(
+    parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json")
+) -> None:
+    """Declare the options of `Selecting`."""
+    add_specs(parser)
+    add_emulate(parser)
+    add_shared(parser, formats)
+
+
 def add_emulate(parser: argparse.ArgumentParser) -> None:
     """Declare ``--emulate``."""
     parser.add_argument(

@@ -1,0 +1,76 @@
+# Each verb makes its own environment in .venv first. `make demo` is the place to begin.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+SPEC := specs/classify-packages.yaml
+ROWS := .batchspec/emulated/outputs/out/classify-packages.jsonl
+DEMO := BATCHSPEC_EMULATOR_ANSWERS=specs/answers.yaml $(BIN)/batchspec
+
+.PHONY: demo test check bench wheel crash clean
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "batchspec needs Python 3.11 or later; try: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making the environment in $(VENV) (once) ..."
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --editable . --group dev; \
+	else \
+	  "$(PYTHON)" -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev; \
+	fi
+	@touch $@
+
+# Plan and run one real spec against the emulator inside the program: no key, no network, no cost.
+demo: $(READY)
+	@echo '$$ batchspec plan --emulate $(SPEC)'
+	@$(DEMO) plan --emulate $(SPEC)
+	@echo
+	@echo '$$ batchspec run --emulate $(SPEC)'
+	@$(DEMO) run --emulate $(SPEC); code=$$?; echo; \
+	case $$code in \
+	  0) ;; \
+	  3) echo 'Exit code 3 is meant here: the demo answers some packages wrongly, refuses some and'; \
+	     echo 'cuts some short, to show how failures look. The outputs are written all the same.';; \
+	  *) exit $$code;; \
+	esac
+	@echo
+	@echo '$$ head -n 3 $(ROWS)'
+	@head -n 3 $(ROWS)
+	@echo
+	@echo 'Type `make demo` again: nothing will be submitted, every output byte stays the same.'
+
+test: $(READY)
+	@$(BIN)/pytest -n 2 -m 'not crash_long'
+
+check: $(READY)
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@PYTHONPATH=runner $(BIN)/lint-imports --no-cache
+	@find runner tests benchmarks -name '*.py' -exec wc -l {} + \
+	  | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, at most 400"; bad = 1} END {exit bad}'
+
+bench: $(READY)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+# Build the wheel, install it where nothing else is, and run it there.
+wheel: $(READY)
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
+	@$(BIN)/python -m venv dist/try
+	@dist/try/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	@cd dist/try && bin/batchspec --version && bin/batchspec schema >/dev/null && \
+	  bin/batchspec init demo >/dev/null && bin/batchspec --project demo validate --inputs
+	@rm -rf dist/try
+
+# The long form of the crash suite: kills at every step, many seeds.
+crash: $(READY)
+	@$(BIN)/pytest -n 2 -m crash_long tests/crash
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The commands, one module each: arguments in, a result out. Loaded by name, when used."""

@@ -1,0 +1,110 @@
+"""Serve the local Message Batches emulator on loopback until Ctrl-C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchspec.cli.arguments import Shared, add_shared, positive_seconds
+from batchspec.cli.result import Result
+from batchspec.emulator.server import start_emulator
+from batchspec.emulator.settings import EmulatorSettings
+from batchspec.errors import EnvironmentFailure, UsageFailure
+
+if TYPE_CHECKING:
+    import argparse
+
+    from batchspec.cli.terminal import Terminal
+
+EXAMPLES = """\
+  batchspec emulator                                   a free port, answers that echo
+  batchspec emulator --port 8000 --data-dir emulated   keep batches between starts
+  batchspec emulator --answers answers.yaml --delay 5  your answers, after five seconds
+"""
+_KEY = "emulator-needs-no-key"
+_HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments(Shared):
+    """What `emulator` takes."""
+
+    port: int
+    """0: any free port."""
+    data_dir: Path
+    answers: Path | None
+    faults: Path | None
+    delay: float
+    """Seconds from creation to the end of a batch."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--port", metavar="PORT", type=int, default=0, help="port (default: any free port)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        type=Path,
+        default=Path(".batchspec/emulator"),
+        help="folder of its batches (default: .batchspec/emulator)",
+    )
+    parser.add_argument("--answers", metavar="FILE", type=Path, help="YAML of matchers and answers")
+    parser.add_argument("--faults", metavar="FILE", type=Path, help="YAML of faults to inject")
+    parser.add_argument(
+        "--delay",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=0.0,
+        help="time from creation to the end of a batch (default: 0)",
+    )
+    add_shared(parser)
+
+
+def run(args: Arguments, terminal: Terminal) -> Result:
+    """Serve until interrupted.
+
+    Raises:
+        UsageFailure: an answers or faults file does not exist.
+        EnvironmentFailure: the port cannot be used.
+    """
+    _check_files(args)
+    settings = EmulatorSettings(
+        data_dir=args.data_dir,
+        answers=args.answers,
+        faults=args.faults,
+        delay_seconds=args.delay,
+    )
+    try:
+        server = start_emulator(settings, port=args.port)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The emulator cannot listen on port {args.port}: {error.strerror}.",
+            hint="Choose another port, or leave --port out for any free one.",
+        ) from error
+    try:
+        _announce(server.base_url, terminal)
+        while True:
+            terminal.clock.sleep(_HOUR)
+    except KeyboardInterrupt:
+        terminal.note("The emulator stops; its batches stay in its data folder.")
+    finally:
+        server.close()
+    return Result()
+
+
+def _check_files(args: Arguments) -> None:
+    for option, path in (("--answers", args.answers), ("--faults", args.faults)):
+        if path is not None and not path.is_file():
+            raise UsageFailure(f"{option} {path} is not a file.")
+
+
+def _announce(base_url: str, terminal: Terminal) -> None:
+    """Print what another terminal has to set; progress and hints go to stderr."""
+    if terminal.format == "json":
+        terminal.data_json({"base_url": base_url, "api_key": _KEY})
+        return
+    terminal.data(f"export ANTHROPIC_BASE_URL={base_url}\nexport ANTHROPIC_API_KEY={_KEY}\n")
+    terminal.note(f"The emulator listens on {base_url}; Ctrl-C ends it.")

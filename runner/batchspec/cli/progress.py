@@ -1,0 +1,180 @@
+"""Shows events while a command works: moving bars for a person, plain lines for a log."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import closing
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from batchspec import events
+from batchspec.report.hygiene import starts_safely
+from batchspec.report.narration import narrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+    from typing import Self
+
+    from rich.progress import Progress, TaskID
+
+    from batchspec.cli.terminal import Terminal
+
+Returned = TypeVar("Returned")
+
+_RENDERING_EVERY = 5.0
+_WAITING_EVERY = 60.0
+"""Seconds between two plain lines that say the same kind of thing."""
+
+
+class Display(Protocol):
+    """Shows events, between entering and leaving it."""
+
+    def __enter__(self) -> object:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+    def show(self, event: events.Event) -> None:
+        """Show one event."""
+        ...
+
+
+def follow(
+    work: Generator[events.Event, None, Returned],
+    display: Display,
+    *,
+    also: Callable[[events.Event], None],
+) -> Returned:
+    """Run ``work`` to its end, show and pass on its events, and return what it returns."""
+    with closing(work), display:
+        while True:
+            try:
+                event = next(work)
+            except StopIteration as stop:
+                returned: Returned = stop.value
+                return returned
+            display.show(event)
+            also(event)
+
+
+def display_for(terminal: Terminal) -> Display:
+    """Return moving bars on a person's terminal, else plain lines."""
+    return BarDisplay(terminal) if terminal.interactive else LineDisplay(terminal)
+
+
+class LineDisplay:
+    """One plain line per event; repeated rendering and waiting lines are thinned out."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._last: dict[type[events.Event], tuple[float, object]] = {}
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave; there is nothing to clear."""
+
+    def show(self, event: events.Event) -> None:
+        """Print the event's line, unless one like it was printed a moment ago."""
+        line = narrate(event)
+        if line and self._due(event):
+            self._terminal.note(starts_safely(line))
+
+    def _due(self, event: events.Event) -> bool:
+        match event:
+            case events.Rendering():
+                pause, subject = _RENDERING_EVERY, event.spec
+            case events.Waiting():
+                pause, subject = _WAITING_EVERY, f"{event.spec} {event.why}"
+            case _:
+                return True
+        now = self._terminal.clock.elapsed()
+        last, same = self._last.get(type(event), (float("-inf"), None))
+        if now - last < pause and same == subject:
+            return False
+        self._last[type(event)] = (now, subject)
+        return True
+
+
+class BarDisplay:
+    """A bar of answered requests per spec, what is waited for, and lasting lines above them."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        from rich.console import Console  # noqa: PLC0415 - rich is slow to load and often unused
+        from rich.progress import (  # noqa: PLC0415 - as above
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+        )
+
+        self._progress: Progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[now]}", markup=False),
+            console=Console(file=terminal.stderr, highlight=False, markup=False),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        """Show the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Clear the bars."""
+        with contextlib.suppress(BrokenPipeError):
+            self._progress.stop()
+
+    def show(self, event: events.Event) -> None:
+        """Move the bars; print what is worth keeping above them."""
+        line = narrate(event)
+        match event:
+            case events.Rendering() | events.Uploading() | events.Waiting():
+                self._now(event.spec, line)
+                return
+            case events.PlanReady():
+                self._grow(event.spec, event.requests)
+            case events.RetryRound():
+                self._grow(event.spec, event.requests)
+            case events.Collected():
+                done = event.succeeded + event.failed + event.missing
+                self._progress.advance(self._task(event.spec), done)
+            case _:
+                pass
+        if line:
+            with contextlib.suppress(BrokenPipeError):
+                self._progress.console.print(line, soft_wrap=True)
+
+    def _task(self, spec: str) -> TaskID:
+        if spec not in self._tasks:
+            self._tasks[spec] = self._progress.add_task(spec, total=0, now="")
+        return self._tasks[spec]
+
+    def _grow(self, spec: str, requests: int) -> None:
+        task = self._task(spec)
+        index = self._progress.task_ids.index(task)
+        total = self._progress.tasks[index].total or 0
+        self._progress.update(task, total=total + requests)
+
+    def _now(self, spec: str | None, line: str) -> None:
+        """Say what happens now, behind the spec's bar (or behind every bar)."""
+        tasks = list(self._tasks.values()) if spec is None else [self._task(spec)]
+        for task in tasks:
+            self._progress.update(task, now=line.removeprefix(f"{spec}: "))

@@ -1,0 +1,66 @@
+"""What `run`, `apply`, `collect`, `cancel` and `recover` have in common: follow, then sum up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchspec.cli.exits import DONE, INTERRUPTED, ITEMS_FAILED, PROBLEMS
+from batchspec.cli.progress import display_for, follow
+from batchspec.cli.result import Result, stopped_by
+from batchspec.cli.selection import select
+from batchspec.report.problems import problems_json
+from batchspec.report.summary import RunSummary, summary_json, summary_text
+from batchspec.workflow.context import open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from batchspec.cli.arguments import Selecting
+    from batchspec.cli.terminal import Terminal
+    from batchspec.events import Event
+    from batchspec.problems import Problem
+    from batchspec.spec.project import LoadedSpec
+    from batchspec.workflow.context import Session
+    from batchspec.workflow.run import RunResult
+
+    Work = Callable[[Session, tuple[LoadedSpec, ...]], Generator[Event, None, RunResult]]
+
+_ENDINGS = {
+    DONE: "Done.",
+    PROBLEMS: "Stopped: the problems above are in the specs.",
+    ITEMS_FAILED: "Finished, but items or checks failed (exit code 3). Outputs are written.",
+    INTERRUPTED: "Interrupted.",
+}
+
+
+def work_on_specs(args: Selecting, terminal: Terminal, work: Work) -> Result:
+    """Select specs, open a session, do the work with its progress on stderr, and sum it up.
+
+    Args:
+        args: Which specs, and whether on the emulated state.
+        terminal: Where progress goes.
+        work: Starts the work; its events are shown and summed up.
+    """
+    selection, problems = select(args, terminal)
+    if selection is None:
+        return stopped_by(problems)
+    again = "batchspec run --emulate" if args.emulate else "batchspec run"
+    terminal.resume_hint = f"Submitted work goes on. Run `{again}` again to collect it."
+    summary = RunSummary()
+    session = open_session(
+        selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
+    )
+    with session:
+        done = follow(work(session, selection.specs), display_for(terminal), also=summary.add)
+    return _summed_up(done, summary, terminal, problems + done.problems)
+
+
+def _summed_up(
+    done: RunResult, summary: RunSummary, terminal: Terminal, found: tuple[Problem, ...]
+) -> Result:
+    ending = _ENDINGS.get(done.exit_code, "")
+    data = summary_json(summary, exit_code=done.exit_code) | problems_json(found)
+    text = summary_text(summary, style=terminal.out_style)
+    if ending and (text or done.exit_code == DONE):
+        text = f"{text}\n{ending}\n" if text else f"{ending}\n"
+    return Result(exit_code=done.exit_code, text=text, json=data, problems=found)
