@@ -1,0 +1,173 @@
+"""The answers of one collected submission as a Parquet file: a cache derived from its segment."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batchspec.durable import disk_errors, publish
+from batchspec.outputs.judge import Judgement
+from batchspec.outputs.lines import RawAnswer
+
+ROW_GROUP_ROWS: Final = 20_000
+ROW_GROUP_BYTES: Final = 16_000_000
+"""A row group is cut at whichever comes first, so that memory stays flat for long answers too."""
+
+ANSWER_SCHEMA: Final = pa.schema(
+    [
+        pa.field("hash", pa.binary(16), nullable=False),
+        pa.field("attempt", pa.uint16(), nullable=False),
+        pa.field("outcome", pa.uint8(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("stop_reason", pa.string()),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("result", pa.string()),
+        pa.field("invalid_reason", pa.string()),
+        pa.field("error_type", pa.string()),
+        pa.field("error_message", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("message_id", pa.string()),
+        pa.field("input_tokens", pa.uint32(), nullable=False),
+        pa.field("output_tokens", pa.uint32(), nullable=False),
+        pa.field("cache_write_5m", pa.uint32(), nullable=False),
+        pa.field("cache_write_1h", pa.uint32(), nullable=False),
+        pa.field("cache_read", pa.uint32(), nullable=False),
+        pa.field("thinking_tokens", pa.uint32(), nullable=False),
+        pa.field("inference_geo", pa.string()),
+    ]
+)
+"""What differs from row to row; `SUBMISSION_FIELDS` follow and are one value per file."""
+
+SUBMISSION_FIELDS: Final = (
+    pa.field("batch_id", pa.string()),
+    pa.field("ended_at", pa.timestamp("us")),
+    pa.field("submission", pa.string(), nullable=False),
+)
+FILE_SCHEMA: Final = pa.schema([*ANSWER_SCHEMA, *SUBMISSION_FIELDS])
+
+
+class AnswerWriter:
+    """Streams the answers of one submission into ``path``, which appears only when complete.
+
+    A context manager: leaving it without an exception publishes the file, leaving it with one
+    removes what was written.
+
+    Args:
+        path: ``<cache>/answers/<tag>.parquet``; an existing file is replaced.
+        submission: The submission's tag.
+        batch_id: The batch that answered.
+        ended_at: The server's ``ended_at``; aware, kept in UTC.
+
+    Raises:
+        DiskFailure: when the disk refuses.
+    """
+
+    def __init__(
+        self, path: Path, *, submission: str, batch_id: str | None, ended_at: dt.datetime | None
+    ) -> None:
+        self._path = path
+        self._part = path.with_name(f".{path.name}.part")
+        ended = None if ended_at is None else ended_at.astimezone(dt.UTC).replace(tzinfo=None)
+        self._constants = (batch_id, ended, submission)
+        self._rows: list[tuple[Any, ...]] = []
+        self._bytes = 0
+        self.count = 0
+        """Answers added so far."""
+
+    def __enter__(self) -> Self:
+        """Open the file beside its final place."""
+        with disk_errors(f"write {self._path.name}"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = pq.ParquetWriter(
+                self._part, FILE_SCHEMA, compression="zstd", write_page_checksum=True
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Publish the file, or remove it after an exception."""
+        if kind is None:
+            try:
+                self._publish()
+            except BaseException:
+                self._discard()
+                raise
+        else:
+            self._discard()
+
+    def add(self, answer: RawAnswer, judgement: Judgement, *, digest: bytes, attempt: int) -> None:
+        """Add one answer.
+
+        Args:
+            answer: What the API said.
+            judgement: What it is worth.
+            digest: First 16 bytes of the request hash.
+            attempt: 1 for the first ask.
+        """
+        usage, result = answer.usage, judgement.result
+        self._rows.append(
+            (
+                digest,
+                attempt,
+                int(judgement.outcome),
+                answer.kind,
+                answer.stop_reason,
+                answer.text,
+                None if result is None else result.decode(),
+                judgement.reason,
+                answer.error_type,
+                answer.error_message,
+                answer.model,
+                answer.message_id,
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cache_write_5m,
+                usage.cache_write_1h,
+                usage.cache_read,
+                usage.thinking_tokens,
+                usage.inference_geo,
+            )
+        )
+        self.count += 1
+        self._bytes += len(answer.text) + (0 if result is None else len(result))
+        if len(self._rows) >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        count = len(self._rows)
+        columns = zip(*self._rows, strict=True)
+        arrays = [
+            pa.array(column, field.type)
+            for column, field in zip(columns, ANSWER_SCHEMA, strict=True)
+        ]
+        arrays += [
+            pa.repeat(pa.scalar(value, field.type), count)
+            for value, field in zip(self._constants, SUBMISSION_FIELDS, strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, schema=FILE_SCHEMA)
+        with disk_errors(f"write {self._path.name}"):
+            self._file.write_batch(batch, row_group_size=max(count, 1))
+        self._rows = []
+        self._bytes = 0
+
+    def _publish(self) -> None:
+        if self._rows:
+            self._flush()
+        with disk_errors(f"write {self._path.name}"):
+            self._file.close()
+            publish(self._part, self._path, size=self._part.stat().st_size)
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)
