@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from batchspec import events
 from batchspec.report.figures import count, key_label, money, number, seconds, size
 from batchspec.report.hygiene import clean_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def narrate(event: events.Event) -> str:

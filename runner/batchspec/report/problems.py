@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from batchspec.problems import Place, Problem, Severity
 from batchspec.report.figures import count
 from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def problems_text(

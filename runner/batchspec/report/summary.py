@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from batchspec import events
 from batchspec.report.figures import count, money, number, table
 from batchspec.report.hygiene import clean_line, quoted
 from batchspec.report.narration import failed_item_line
 from batchspec.report.style import PLAIN, Style
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from collections.abc import Iterator
 
 FORMAT_VERSION = 1
 _NAMED_FAILURES = 10

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from batchspec.plan.model import Action, Change, Counts, Estimate, Plan, SpecPlan
@@ -17,6 +16,10 @@ from batchspec.report.figures import (
 )
 from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
 
 _NAMED_FAILURES = 10
 
