@@ -93,7 +93,7 @@ def failure_of(status: int, body: bytes, headers: Mapping[str, str], *, create: 
     error, request_id = _envelope(body)
     request_id = headers.get("request-id") or request_id
     ours = bool(error) and request_id is not None
-    message = f"{status} {error.get('type', "without the API's error body")}"
+    message = f"{status} {error.get('type', 'without an error body of the API')}"
     if error.get("message"):
         message += f": {error['message']}"
     return ApiFailure(

@@ -113,6 +113,16 @@ class CreateBody:
     length: int
     pieces: Callable[[], Iterator[bytes]]
 
+    def watched(self, sent: Callable[[], None]) -> CreateBody:
+        """Return the same body, which calls ``sent`` whenever a piece was handed over."""
+
+        def pieces() -> Iterator[bytes]:
+            for piece in self.pieces():
+                yield piece
+                sent()
+
+        return CreateBody(length=self.length, pieces=pieces)
+
 
 class BatchApi(Protocol):
     """The calls of fact sheet §1.1 that the program makes."""

@@ -66,6 +66,11 @@ class LedgerReader(Protocol):
         """``real`` or ``emulated``, fixed by the first submission; None before it."""
         ...
 
+    @property
+    def surveyed(self) -> bool:
+        """Whether the workspace was compared with this ledger over its whole retention period."""
+        ...
+
     def submissions(self, states: Sequence[SubmissionState] = ()) -> tuple[Submission, ...]:
         """Return submissions in the order they were prepared; all of them by default."""
         ...
@@ -151,6 +156,10 @@ class Ledger(LedgerReader, Protocol):
 
     def foreign(self, batch_ids: Iterable[str]) -> None:
         """Remember batches that are not ours, so that they are never read again."""
+        ...
+
+    def mark_surveyed(self) -> None:
+        """Record that every batch of the workspace's retention period was explained once."""
         ...
 
     def set_kind(self, kind: str) -> None:

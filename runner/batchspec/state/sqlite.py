@@ -114,15 +114,21 @@ class SqliteReader:
     @property
     def serial(self) -> int:
         """Number of transactions so far."""
-        with sqlite_errors(self._path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'serial'").fetchone()
-        return int(row["value"])
+        return int(self._fact("serial") or 0)
 
     @property
     def kind(self) -> str | None:
         """``real``, ``emulated``, or None before the first submission."""
+        return self._fact("kind")
+
+    @property
+    def surveyed(self) -> bool:
+        """Whether the workspace was compared with this ledger over its whole retention period."""
+        return self._fact("surveyed") is not None
+
+    def _fact(self, key: str) -> str | None:
         with sqlite_errors(self._path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = 'kind'").fetchone()
+            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row["value"])
 
     def submissions(self, states: Sequence[SubmissionState] = ()) -> tuple[Submission, ...]:

@@ -277,6 +277,11 @@ class SqliteLedger(SqliteReader):
                 "INSERT OR IGNORE INTO foreign_batches VALUES (?)", ((i,) for i in batch_ids)
             )
 
+    def mark_surveyed(self) -> None:
+        """Record that the workspace's whole retention period was explained."""
+        with self._transaction("surveyed"):
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('surveyed', '1')")
+
     def set_kind(self, kind: str) -> None:
         """Fix the state's kind at its first submission."""
         found = self.kind

@@ -1,0 +1,154 @@
+"""Questions as request segments: what each create call sends, durable before it is sent."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from batchspec.api.port import CreateBody
+from batchspec.durable import PIECE
+from batchspec.plan.hashing import custom_id, parse_custom_id
+from batchspec.plan.pack import Packed, pack
+from batchspec.plan.questions import Question, Spool
+from batchspec.problems import Problem
+from batchspec.spec.model import BatchLimits
+from batchspec.state.ledger import Claim
+from batchspec.workflow.context import Session
+
+_HEAD, _TAIL = b'{"requests":[', b"]}"
+_ID_START = len(b'{"custom_id":"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One planned create call."""
+
+    tag: str
+    segment: str
+    requests: int
+    bytes: int
+    """Exact length of the create body."""
+    usd_most: Decimal | None
+    """Ceiling of what it may cost; None: price unknown."""
+    canary: bool = False
+
+
+def write_chunks(
+    session: Session,
+    questions: Iterable[Question],
+    spool: Spool,
+    *,
+    batches: Iterable[Packed],
+    canary: bool,
+    usd_most_per_request: Decimal | None,
+) -> Iterator[Chunk]:
+    """Write a request segment for each batch, in the order of the questions."""
+    iterator = iter(questions)
+    for position, packed in enumerate(batches):
+        tag = new_tag(session)
+        block = itertools.islice(iterator, packed.requests)
+        segment = session.segments.write("req", _lines(session.namespace, tag, block, spool))
+        most = None if usd_most_per_request is None else usd_most_per_request * packed.requests
+        yield Chunk(
+            tag=tag,
+            segment=segment,
+            requests=packed.requests,
+            bytes=packed.bytes,
+            usd_most=most,
+            canary=canary and position == 0,
+        )
+
+
+def arrange(
+    questions: Iterable[Question], limits: BatchLimits, canary: int, taken: Collection[int]
+) -> tuple[tuple[Packed, ...], tuple[Problem, ...]]:
+    """Divide questions into batches, the first of at most ``canary`` questions when it is not 0."""
+    iterator = iter(questions)
+    if not canary:
+        return pack(iterator, limits, taken)
+    first, problems = pack(itertools.islice(iterator, canary), limits, taken)
+    rest, more = pack(iterator, limits, {*taken, *(batch.requests for batch in first)})
+    return (*first, *rest), (*problems, *more)
+
+
+def new_tag(session: Session) -> str:
+    """Return 40 random bits as 8 base32 characters: they tell submissions apart (protocol §3.2)."""
+    return base64.b32encode(session.randomness(5)).decode().lower()
+
+
+def _lines(space: str, tag: str, questions: Iterable[Question], spool: Spool) -> Iterator[bytes]:
+    for question in questions:
+        name = custom_id(space, question.digest, tag, question.attempt)
+        params = spool.read(question.offset, question.length)
+        yield b'{"custom_id":"%s","params":%s}' % (name.encode(), params)
+
+
+def body(session: Session, segment: str, length: int) -> CreateBody:
+    """Return the create body of a request segment, streamed from disk."""
+    return CreateBody(length=length, pieces=lambda: _pieces(session.segments.lines(segment)))
+
+
+def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
+    held = [_HEAD]
+    size = 0
+    for number, line in enumerate(lines):
+        if number:
+            held.append(b",")
+        held.append(line)
+        size += len(line)
+        if size >= PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    held.append(_TAIL)
+    yield b"".join(held)
+
+
+def ids(session: Session, segment: str) -> Iterator[str]:
+    """Yield the custom_ids of a request segment, in order."""
+    for line in session.segments.lines(segment):
+        yield line[_ID_START : line.index(b'"', _ID_START)].decode()
+
+
+def claims(session: Session, segment: str) -> Iterator[Claim]:
+    """Yield what a request segment asks, as the ledger claims it."""
+    for name in ids(session, segment):
+        parsed = parse_custom_id(name)
+        if parsed is None:
+            raise ValueError(f"{name!r} in {segment} is not one of our ids")
+        yield parsed.digest16, parsed.attempt
+
+
+def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:
+    """Divide a chunk that the server found too large into two with ids of their own."""
+    middle = chunk.requests // 2
+    lines = session.segments.lines(chunk.segment)
+    first = _rewritten(session, chunk, itertools.islice(lines, middle), middle)
+    return first, _rewritten(session, chunk, lines, chunk.requests - middle)
+
+
+def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], count: int) -> Chunk:
+    tag = new_tag(session)
+    old, new = f"-{chunk.tag}-a".encode(), f"-{tag}-a".encode()
+    size = len(_HEAD) + len(_TAIL) + max(0, count - 1)
+
+    def renamed() -> Iterator[bytes]:
+        nonlocal size
+        for line in lines:
+            size += len(line)
+            yield line.replace(old, new, 1)
+
+    segment = session.segments.write("req", renamed())
+    most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
+    return Chunk(tag=tag, segment=segment, requests=count, bytes=size, usd_most=most)
+
+
+def sweep(session: Session, kept: Collection[str]) -> None:
+    """Remove request segments that no submission names: left by a crash before it was prepared."""
+    for name in session.segments.names():
+        if name.startswith("req-") and name not in kept:
+            path: Path = session.segments.path(name)
+            path.unlink(missing_ok=True)

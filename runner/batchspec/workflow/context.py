@@ -1,0 +1,209 @@
+"""What every step of the workflow stands on: the project, its state, and the ways out of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from batchspec.api.catalogue import Catalogue, load_catalogue
+from batchspec.clock import Clock
+from batchspec.errors import MissingKey
+from batchspec.inputs.engine import Engine
+from batchspec.plan.baseline import BaselinePaths
+from batchspec.plan.hashing import namespace
+from batchspec.spec.project import Project
+from batchspec.state.lease import held
+from batchspec.state.ledger import LedgerReader
+from batchspec.state.mirror import note_path
+from batchspec.state.segments import FolderSegments
+from batchspec.state.sqlite import SqliteReader
+from batchspec.state.writer import SqliteLedger
+from batchspec.workflow.waits import Waits, waits_for
+
+if TYPE_CHECKING:
+    from batchspec.api.client import SdkClient
+
+EMULATED_KEY = "emulated"
+
+
+@dataclass(slots=True)
+class Session:
+    """One command's view of a project.
+
+    Attributes:
+        project: The project.
+        emulated: Work goes to the embedded emulator and its own state.
+        clock: The clock; tests hand in one that they move.
+        environ: The environment; the key is read from it when the API is first needed.
+        randomness: Source of random bytes for submission tags and the state's lineage.
+    """
+
+    project: Project
+    emulated: bool
+    clock: Clock
+    environ: Mapping[str, str]
+    randomness: Callable[[int], bytes] = os.urandom
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _client: SdkClient | None = None
+
+    def __enter__(self) -> Self:
+        """Nothing is opened before it is needed."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close connections and the emulator."""
+        self._stack.close()
+        self._client = None
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of this session's state; emulated and real work never share one."""
+        return self.project.emulated_dir if self.emulated else self.project.state_dir
+
+    @property
+    def cache_dir(self) -> Path:
+        """What can be rebuilt at any time."""
+        return self.state_dir / "cache"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The ledger's file."""
+        return self.state_dir / "ledger.db"
+
+    @property
+    def segments(self) -> FolderSegments:
+        """Where requests and result lines are kept."""
+        return FolderSegments(self.state_dir / "segments")
+
+    @property
+    def waits(self) -> Waits:
+        """The waiting times that hold here."""
+        return waits_for(self.project.config.api, emulated=self.emulated)
+
+    @property
+    def namespace(self) -> str:
+        """The project's part of custom_ids."""
+        return namespace(self.project.name)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Models and prices, with the project's overrides."""
+        return load_catalogue(self.project.config.prices)
+
+    @property
+    def note(self) -> Path | None:
+        """The note outside the project; emulated work keeps none."""
+        return None if self.emulated else note_path(self.state_dir, self.environ)
+
+    def baseline(self, spec: str) -> BaselinePaths:
+        """Where the items of a spec's last applied plan are kept."""
+        return BaselinePaths.under(self.state_dir / "items", spec)
+
+    def answers_path(self, tag: str) -> Path:
+        """Where the answers of a collected submission are kept for queries."""
+        return self.cache_dir / "answers" / f"{tag}.parquet"
+
+    def engine(self) -> Engine:
+        """Open the locked-down DuckDB; the caller closes it."""
+        extra = () if self.state_dir.is_relative_to(self.project.root) else (self.state_dir,)
+        return Engine.open(
+            root=self.project.root,
+            extra=extra,
+            temp=self.project.root / ".batchspec" / "tmp",
+            memory_mb=self.project.config.memory_mb,
+        )
+
+    def reader(self) -> LedgerReader | None:
+        """Open the ledger for reading, or return None when nothing was ever submitted."""
+        if not self.ledger_path.exists():
+            return None
+        reader = SqliteReader.open(self.ledger_path)
+        self._stack.callback(reader.close)
+        return reader
+
+    @contextmanager
+    def writer(self, operation: str) -> Iterator[SqliteLedger]:
+        """Open the ledger as its only writer.
+
+        Raises:
+            StateLocked: when another living process is the writer.
+        """
+        ledger = SqliteLedger(self.ledger_path, self.randomness)
+        try:
+            with held(ledger, self.state_dir, operation, self.clock):
+                yield ledger
+        finally:
+            ledger.close()
+
+    def key(self) -> str:
+        """Return the API key.
+
+        Raises:
+            MissingKey: when the environment has none.
+        """
+        if self.emulated:
+            return EMULATED_KEY
+        name = self.project.config.api.key_env
+        key = self.environ.get(name, "").strip()
+        if not key:
+            raise MissingKey(
+                f"There is no API key in the environment variable {name}.",
+                hint=f"Set {name}, or use --emulate to run against the embedded emulator "
+                "without a key.",
+            )
+        return key
+
+    def key_print(self) -> str:
+        """Return a fingerprint by which the same key is recognised; it does not reveal the key."""
+        return "key-" + hashlib.sha256(b"batchspec key\0" + self.key().encode()).hexdigest()[:12]
+
+    def api(self) -> SdkClient:
+        """Return the API's client, opened on first use; for emulated work the emulator starts.
+
+        Raises:
+            MissingKey: when the environment has no key.
+        """
+        if self._client is None:
+            from batchspec.api.client import Connection, SdkClient  # noqa: PLC0415 - see warm_up
+
+            settings = self.project.config.api
+            key = self.key()
+            base_url = self._emulator() if self.emulated else settings.base_url
+            client = SdkClient(
+                Connection(
+                    base_url=base_url,
+                    key=key,
+                    anthropic_version=settings.anthropic_version,
+                    workspace=settings.workspace,
+                    answer_seconds=self.waits.answer,
+                )
+            )
+            self._stack.callback(client.close)
+            self._client = client
+        return self._client
+
+    def _emulator(self) -> str:
+        from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415
+
+        answers = self.environ.get("BATCHSPEC_EMULATOR_ANSWERS")
+        delay = float(self.environ.get("BATCHSPEC_EMULATOR_DELAY", "0"))
+        settings = EmulatorSettings(
+            data_dir=self.state_dir / "server",
+            answers=None if not answers else self.project.root / answers,
+            delay_seconds=delay,
+        )
+        running = start_emulator(settings)
+        self._stack.callback(running.close)
+        return running.base_url
+
+
+def open_session(
+    project: Project, *, emulate: bool, clock: Clock, environ: Mapping[str, str]
+) -> Session:
+    """Return a session; a context manager that closes what it opened."""
+    return Session(project=project, emulated=emulate, clock=clock, environ=environ)

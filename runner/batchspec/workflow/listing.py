@@ -1,0 +1,111 @@
+"""Reading the workspace's listing, and the first line of an ended batch."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+
+from batchspec.api.port import ApiFailure, Batch, FailureKind, Page, ProcessingStatus
+from batchspec.events import Event
+from batchspec.outputs.rows import Oddity, read_line
+from batchspec.plan.hashing import CustomId, parse_custom_id
+from batchspec.workflow.patience import patiently
+from batchspec.workflow.worker import Worker
+
+RETENTION = dt.timedelta(days=29)
+"""Results can be read for so long after a batch's creation (fact sheet §1.9)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Part of the workspace's listing, newest first."""
+
+    batches: tuple[Batch, ...]
+    server_time: dt.datetime | None
+    """Of the first page."""
+    workspace: str
+    anchor_seen: bool
+    """The walk ended at the batch it was told to stop at."""
+
+
+def walk(
+    worker: Worker, stop: Callable[[Batch], bool], page: Page | None = None
+) -> Generator[Event, None, Listing]:
+    """Read the listing newest first until ``stop`` says so of a batch, or to its end.
+
+    Args:
+        worker: The way to the API.
+        stop: Tells of a batch whether it and everything older is of no interest.
+        page: The newest page when it was just read.
+    """
+    found: list[Batch] = []
+    if page is None:
+        page = yield from patiently(worker.session, worker.api.page, "listing the workspace")
+    first = page
+    workspace = worker.identify(first)
+    while True:
+        for batch in page.batches:
+            if stop(batch):
+                return _listing(found, first, workspace, anchor_seen=True)
+            found.append(batch)
+        if not page.has_more or not page.batches:
+            return _listing(found, first, workspace, anchor_seen=False)
+        last = page.batches[-1].id
+        page = yield from patiently(
+            worker.session, _page_after(worker, last), "listing the workspace"
+        )
+
+
+def _page_after(worker: Worker, last: str) -> Callable[[], Page]:
+    return lambda: worker.api.page(after_id=last)
+
+
+def _listing(found: list[Batch], first: Page, workspace: str, *, anchor_seen: bool) -> Listing:
+    unique = {batch.id: batch for batch in found}
+    return Listing(
+        batches=tuple(unique.values()),
+        server_time=first.server_time,
+        workspace=workspace,
+        anchor_seen=anchor_seen,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """What the first readable line of an ended batch says of whose it is."""
+
+    id: CustomId | None
+    """One of our custom_ids; None: somebody else's batch."""
+
+
+def owner(worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
+    """Read one custom_id of an ended batch; None when it cannot be read now."""
+    if batch.status is not ProcessingStatus.ENDED or batch.archived_at is not None:
+        return None
+
+    def first_line() -> Owner | None:
+        with worker.api.results(batch) as pieces:
+            for line in split_lines(pieces):
+                answer = read_line(line)
+                if not isinstance(answer, Oddity):
+                    return Owner(id=parse_custom_id(answer.custom_id))
+        return None
+
+    try:
+        return (yield from patiently(worker.session, first_line, f"reading {batch.id}"))
+    except ApiFailure as failure:
+        if failure.kind is FailureKind.NOT_FOUND:
+            return None
+        raise
+
+
+def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield complete lines of a byte stream, then what stands after the last line end."""
+    rest = b""
+    for piece in pieces:
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        yield from lines
+    if rest:
+        yield rest

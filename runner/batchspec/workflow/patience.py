@@ -1,0 +1,83 @@
+"""Calls that may be repeated: wait while the trouble may pass, then say how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from batchspec.api.port import ApiFailure, FailureKind
+from batchspec.errors import AuthFailure, Failure, NetworkFailure
+from batchspec.events import Event, Waiting
+from batchspec.workflow.context import Session
+
+T = TypeVar("T")
+PASSING = frozenset((FailureKind.AMBIGUOUS, FailureKind.NOT_SENT, FailureKind.RATE_LIMITED))
+"""Kinds after which a call that reads, or whose repetition is harmless, is made again."""
+
+
+def patiently(
+    session: Session, call: Callable[[], T], doing: str, *, also: frozenset[FailureKind] = PASSING
+) -> Generator[Event, None, T]:
+    """Make a harmless call until it succeeds, yielding the pauses.
+
+    Args:
+        session: Gives the clock and the waiting times.
+        call: A call that changes nothing, or nothing more when repeated.
+        doing: What it is for, as in "reading the results of msgbatch_…".
+        also: Kinds of failure that may pass.
+
+    Raises:
+        ApiFailure: of another kind.
+        NetworkFailure: when it kept failing for as long as the patience lasts.
+    """
+    started = session.clock.elapsed()
+    pauses = session.waits.backoffs()
+    while True:
+        try:
+            return call()
+        except ApiFailure as failure:
+            if failure.kind not in also:
+                raise
+            if session.clock.elapsed() - started > session.waits.patience:
+                raise given_up(doing, failure) from failure
+            pause = pause_after(session, failure, next(pauses))
+            yield Waiting(why=f"{doing}: {failure.message}", seconds=pause)
+            session.clock.sleep(pause)
+
+
+def pause_after(session: Session, failure: ApiFailure, pause: float) -> float:
+    """Return how long to wait: what the server asks for, within the cap, or the next backoff."""
+    if failure.retry_after is None:
+        return pause
+    return min(max(failure.retry_after, 0.05), session.waits.rate_limit_most)
+
+
+def given_up(doing: str, failure: ApiFailure) -> NetworkFailure:
+    """Return the failure of a call that kept failing in passing."""
+    return NetworkFailure(
+        f"Gave up {doing}: {failure.message}.",
+        hint="Submitted work goes on and nothing was paid twice. When the API can be reached "
+        "again, run the same command: it goes on where this one stopped.",
+    )
+
+
+def as_failure(failure: ApiFailure, doing: str) -> Failure:
+    """Return what a person needs to know of a refusal that no waiting changes."""
+    if failure.kind is FailureKind.AUTH:
+        return AuthFailure(
+            f"The API refused the key while {doing}: {failure.message}.",
+            hint="Check that the key is the right one, is active, and may use this workspace.",
+        )
+    if failure.kind is FailureKind.SPEND_LIMIT:
+        return AuthFailure(
+            f"A spending limit is reached, so the API refused {doing}: {failure.message}.",
+            hint="Raise the limit or wait until it resets; then run the same command again. "
+            "Nothing of the refused batch was made or paid.",
+        )
+    if failure.kind in PASSING:
+        return given_up(doing, failure)
+    return NetworkFailure(
+        f"The API refused {doing}: {failure.message}.",
+        hint="This does not pass by itself. Check the message, `api:` in batchspec.yaml, and the "
+        f"request id {failure.request_id or '(none was sent)'} with the API's support.",
+    )

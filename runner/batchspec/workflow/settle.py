@@ -1,0 +1,160 @@
+"""Deciding a create whose outcome is open, by listing the workspace (protocol §3.4).
+
+A batch of ours is recognised by a custom_id, which can be read only when it has ended; until then
+a batch with the right number of requests is provisionally ours, and waiting is all there is to do.
+Absence counts only in the same workspace, seen twice after the settling time of the server's clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from batchspec.api.port import ApiFailure, Batch, FailureKind, ProcessingStatus
+from batchspec.errors import Ambiguous
+from batchspec.events import Event, Notice, Settled
+from batchspec.state.model import Submission, SubmissionState
+from batchspec.workflow.listing import Listing, owner, walk
+from batchspec.workflow.patience import patiently
+from batchspec.workflow.worker import Worker
+
+BEFORE_ARMING = dt.timedelta(minutes=10)
+"""A batch created longer than this before arming cannot be the one; protocol §3.4 (2)."""
+
+
+@dataclass(slots=True)
+class Doubt:
+    """What this process has seen so far of one open create."""
+
+    submission: Submission
+    since: float
+    """Clock reading when this process began to look; stands in for a missing Date header."""
+    absent_at: float | None = None
+    """Clock reading of the first listing that counts as absence."""
+    absent_ids: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """Not decided yet."""
+
+    seconds: float
+    """Look again after so long."""
+    candidates: tuple[str, ...]
+    """Batches in progress that may be it."""
+
+
+def settle(worker: Worker, doubt: Doubt) -> Generator[Event, None, Open | None]:
+    """Take one look; None when the submission is decided, in the ledger too.
+
+    Raises:
+        Ambiguous: the listing is not provably that of the workspace in which it was armed.
+    """
+    submission = doubt.submission
+    listing = yield from walk(worker, _stop_at(submission))
+    yield from _prove_workspace(worker, submission, listing)
+    candidates = _candidates(worker, submission, listing)
+    waiting: list[str] = []
+    for batch in reversed(candidates):
+        if batch.status is not ProcessingStatus.ENDED:
+            waiting.append(batch.id)
+            continue
+        found = yield from owner(worker, batch)
+        if found is None:
+            waiting.append(batch.id)
+        elif found.id is not None and found.id.tag == submission.tag:
+            worker.ledger.bind(submission.tag, batch.id, batch.created_at)
+            worker.note_serial()
+            yield Settled(spec=submission.spec, submission=submission.tag, batch_id=batch.id)
+            return None
+        elif found.id is None:
+            worker.ledger.foreign([batch.id])
+    if waiting:
+        doubt.absent_at = None
+        return Open(seconds=worker.session.waits.poll_first, candidates=tuple(waiting))
+    return (yield from _absent(worker, doubt, listing))
+
+
+def _stop_at(submission: Submission) -> _Stop:
+    return _Stop(submission.anchor or None, submission.armed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    anchor: str | None
+    armed_at: dt.datetime | None
+
+    def __call__(self, batch: Batch) -> bool:
+        if batch.id == self.anchor:
+            return True
+        # Without the anchor in sight (deleted, or none) the server's own times bound the walk.
+        return self.armed_at is not None and batch.created_at < self.armed_at - 2 * BEFORE_ARMING
+
+
+def _candidates(worker: Worker, submission: Submission, listing: Listing) -> tuple[Batch, ...]:
+    known = worker.ledger.known_batches()
+    return tuple(
+        batch
+        for batch in listing.batches
+        if batch.counts.total == submission.requests and batch.id not in known
+    )
+
+
+def _prove_workspace(
+    worker: Worker, submission: Submission, listing: Listing
+) -> Generator[Event, None, None]:
+    """Make sure that the batch would appear in this listing (protocol §3.4 (1))."""
+    if listing.anchor_seen and submission.anchor:
+        return
+    if submission.anchor:
+        anchor = submission.anchor
+        try:
+            yield from patiently(
+                worker.session, lambda: worker.api.retrieve(anchor), f"looking for {anchor}"
+            )
+        except ApiFailure as failure:
+            if failure.kind is not FailureKind.NOT_FOUND:
+                raise
+        else:
+            return
+    if submission.workspace == listing.workspace:
+        return
+    raise Ambiguous(
+        f"Submission {submission.tag} of {submission.spec!r} may have been made, but this key does "
+        "not provably see the workspace in which it was sent: its listing proves nothing.",
+        hint="Use a key of the same workspace as before and run the same command again. Nothing "
+        "was sent a second time.",
+    )
+
+
+def _absent(worker: Worker, doubt: Doubt, listing: Listing) -> Generator[Event, None, Open | None]:
+    """Nothing in the listing can be it: decide when that has been so for long enough, twice."""
+    waits, clock = worker.session.waits, worker.session.clock
+    remaining = _remaining(worker, doubt, listing)
+    if remaining > 0:
+        return Open(seconds=min(remaining, max(waits.relist, 0.05)), candidates=())
+    ids = frozenset(batch.id for batch in listing.batches)
+    if doubt.absent_at is None or ids != doubt.absent_ids:
+        doubt.absent_at, doubt.absent_ids = clock.elapsed(), ids
+        return Open(seconds=waits.relist, candidates=())
+    left = doubt.absent_at + waits.relist - clock.elapsed()
+    if left > 0:
+        return Open(seconds=left, candidates=())
+    tag = doubt.submission.tag
+    worker.ledger.release(tag, SubmissionState.ABANDONED, "proven never made by the listing")
+    yield Settled(spec=doubt.submission.spec, submission=tag, batch_id=None)
+    if doubt.submission.detail:
+        yield Notice(message=f"Submission {tag} was never made: {doubt.submission.detail}.")
+    return None
+
+
+def _remaining(worker: Worker, doubt: Doubt, listing: Listing) -> float:
+    """Return the seconds of settling time left, by the server's clock where it tells the time."""
+    settle_seconds = worker.session.waits.settle
+    armed_at = doubt.submission.armed_at
+    if listing.server_time is not None and armed_at is not None:
+        # A Date header has whole seconds: one more makes sure that they have passed.
+        passed = (listing.server_time - armed_at).total_seconds() - 1
+        return settle_seconds - passed
+    return settle_seconds - (worker.session.clock.elapsed() - doubt.since)

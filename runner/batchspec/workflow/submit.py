@@ -1,0 +1,202 @@
+"""One create call, so that a crash at any moment leaves at most one batch, found or proven absent.
+
+The order is protocol §3.3: the intent and its claims, the upload up to its last byte, ARMED, the
+last byte, BOUND. Nothing here ever repeats a create whose outcome is open.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum, auto
+
+from batchspec.api.port import ApiFailure, Batch, FailureKind, Page
+from batchspec.crashpoints import reached
+from batchspec.errors import EnvironmentFailure
+from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
+from batchspec.state.ledger import Armed
+from batchspec.state.model import OPEN, Submission, SubmissionState
+from batchspec.workflow.chunks import Chunk, body, claims
+from batchspec.workflow.patience import PASSING, as_failure, given_up, patiently, pause_after
+from batchspec.workflow.worker import Worker
+
+STALLED_SECONDS = 30.0
+"""Protocol §3.3: after a longer pause before the last byte the connection is given up instead."""
+
+
+class Sent(Enum):
+    """What became of a chunk."""
+
+    BOUND = auto()
+    UNKNOWN = auto()
+    """Its outcome is open; nothing else may be armed before it is settled."""
+    TOO_LARGE = auto()
+    """The server wants smaller batches; nothing was made."""
+
+
+class Stalled(EnvironmentFailure):
+    """The process stood still between upload and last byte; the upload has to begin again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A chunk and on whose behalf it is sent."""
+
+    chunk: Chunk
+    spec: str
+    betas: tuple[str, ...]
+
+
+def look(worker: Worker) -> Generator[Event, None, Page]:
+    """Return the newest page of the workspace's listing."""
+    return (yield from patiently(worker.session, worker.api.page, "listing the workspace"))
+
+
+def submit(worker: Worker, order: Order, page: Page) -> Generator[Event, None, Sent]:
+    """Send one chunk.
+
+    Args:
+        worker: The holder of the lease.
+        order: What to send.
+        page: The newest page of the listing, just read: the anchor of a later search.
+
+    Raises:
+        ClaimConflict: a question was asked since the plan; nothing was recorded.
+        AuthFailure: the key, or a spending limit; nothing was made.
+        NetworkFailure: nothing could be sent; nothing was made.
+    """
+    chunk = order.chunk
+    worker.ledger.keep_ballast()
+    worker.ledger.prepare(_intent(worker, order), claims(worker.session, chunk.segment))
+    return (yield from send(worker, order, page))
+
+
+def _intent(worker: Worker, order: Order) -> Submission:
+    chunk = order.chunk
+    return Submission(
+        tag=chunk.tag,
+        spec=order.spec,
+        state=SubmissionState.PREPARED,
+        requests=chunk.requests,
+        bytes=chunk.bytes,
+        segment=chunk.segment,
+        betas=order.betas,
+        prepared_at=worker.session.clock.now(),
+        usd_max=None if chunk.usd_most is None else str(chunk.usd_most),
+    )
+
+
+def send(worker: Worker, order: Order, page: Page) -> Generator[Event, None, Sent]:
+    """Make the create call of a prepared submission, again while provably nothing was made."""
+    clock, chunk = worker.session.clock, order.chunk
+    pauses = worker.session.waits.backoffs()
+    started = clock.elapsed()
+    while True:
+        yield Uploading(
+            spec=order.spec, submission=chunk.tag, requests=chunk.requests, bytes=chunk.bytes
+        )
+        try:
+            batch = _create(worker, order, page)
+        except ApiFailure as failure:
+            outcome = _refused(worker, order, failure)
+            if outcome is Sent.UNKNOWN:
+                yield Uncertain(spec=order.spec, submission=chunk.tag, why=failure.message)
+            if outcome is not None:
+                return outcome
+            if clock.elapsed() - started > worker.session.waits.patience:
+                worker.ledger.release(chunk.tag, SubmissionState.ABANDONED, failure.message)
+                raise given_up("submitting a batch", failure) from failure
+            pause = pause_after(worker.session, failure, next(pauses))
+            why = f"submitting a batch: {failure.message}"
+            yield Waiting(why=why, seconds=pause, spec=order.spec)
+            clock.sleep(pause)
+        except Stalled as stalled:
+            yield Notice(message=stalled.message)
+        else:
+            return (yield from _bound(worker, order, batch))
+        page = yield from look(worker)
+
+
+def _create(worker: Worker, order: Order, page: Page) -> Batch:
+    chunk, clock = order.chunk, worker.session.clock
+    workspace = worker.identify(page)
+    anchor = page.batches[0].id if page.batches else ""
+    listed = clock.elapsed()
+    streamed = listed
+
+    def pieces_watched() -> None:
+        nonlocal streamed
+        streamed = clock.elapsed()
+
+    def arm() -> None:
+        now = clock.elapsed()
+        if now - streamed > STALLED_SECONDS:
+            raise Stalled(
+                f"The process stood still for {now - streamed:.0f} s during an upload; the upload "
+                "begins again."
+            )
+        server_time = page.server_time
+        if server_time is not None:
+            server_time += dt.timedelta(seconds=now - listed)
+        worker.ledger.arm(
+            chunk.tag, Armed(anchor=anchor, server_time=server_time, workspace=workspace)
+        )
+        worker.note_serial()
+        reached("armed")
+
+    content = body(worker.session, chunk.segment, chunk.bytes)
+    return worker.api.create(
+        content.watched(pieces_watched), before_last_byte=arm, betas=order.betas
+    )
+
+
+def _refused(worker: Worker, order: Order, failure: ApiFailure) -> Sent | None:
+    """Record what a failed create means; None: it may be made again after a pause.
+
+    Raises:
+        AuthFailure, NetworkFailure: when no waiting helps; the questions are free again.
+    """
+    tag, ledger = order.chunk.tag, worker.ledger
+    if failure.kind is FailureKind.AMBIGUOUS:
+        ledger.unknown(tag, failure.message)
+        return Sent.UNKNOWN
+    if failure.kind in PASSING:
+        if (
+            failure.kind is FailureKind.RATE_LIMITED
+            and _state(worker, tag) is SubmissionState.ARMED
+        ):
+            ledger.rearm(tag)
+        return None
+    ledger.release(tag, SubmissionState.REJECTED, failure.message)
+    if failure.kind is FailureKind.TOO_LARGE and order.chunk.requests > 1:
+        return Sent.TOO_LARGE
+    raise as_failure(failure, "creating a batch") from failure
+
+
+def _state(worker: Worker, tag: str) -> SubmissionState:
+    return next(s.state for s in worker.ledger.submissions() if s.tag == tag)
+
+
+def _bound(worker: Worker, order: Order, batch: Batch) -> Generator[Event, None, Sent]:
+    chunk = order.chunk
+    if batch.counts.total != chunk.requests:
+        why = f"the answer speaks of {batch.counts.total} requests instead of {chunk.requests}"
+        worker.ledger.unknown(chunk.tag, why)
+        yield Uncertain(spec=order.spec, submission=chunk.tag, why=why)
+        return Sent.UNKNOWN
+    # The id is said aloud before it is recorded: if the disk fails now, a person still has it.
+    yield Submitted(
+        spec=order.spec, submission=chunk.tag, batch_id=batch.id, requests=chunk.requests
+    )
+    worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
+    worker.note_serial()
+    return Sent.BOUND
+
+
+def held_back(worker: Worker) -> Decimal:
+    """Return the ceiling of what open submissions may still cost."""
+    return sum(
+        (Decimal(s.usd_max) for s in worker.ledger.submissions(OPEN) if s.usd_max), Decimal(0)
+    )

@@ -1,0 +1,40 @@
+"""The holder of the lease with its way to the API: what submit, settle and collect act through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from batchspec.api.port import BatchApi, Page
+from batchspec.state.mirror import Note, write_note
+from batchspec.state.writer import SqliteLedger
+from batchspec.workflow.context import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One writing process."""
+
+    session: Session
+    ledger: SqliteLedger
+    api: BatchApi
+
+    def identify(self, page: Page) -> str:
+        """Return by what the workspace is recognised: its id, or the key's fingerprint.
+
+        Raises:
+            Refused: when the server is an emulator and the state is real, or the reverse.
+        """
+        self.ledger.set_kind("emulated" if page.emulated else "real")
+        return page.workspace or self.session.key_print()
+
+    def note_serial(self) -> None:
+        """Keep the note outside the project in step with the ledger."""
+        path = self.session.note
+        if path is not None:
+            armed = [s.armed_at for s in self.ledger.submissions() if s.armed_at is not None]
+            note = Note(
+                lineage=self.ledger.lineage,
+                serial=self.ledger.serial,
+                armed_at=max(armed, default=None),
+            )
+            write_note(path, note)
