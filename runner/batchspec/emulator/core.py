@@ -1,0 +1,149 @@
+"""One emulator: its store, time, faults and answers, and what its endpoints share."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any
+
+from batchspec.emulator.answering import Answerer
+from batchspec.emulator.clock import EmulatorClock
+from batchspec.emulator.draws import digest, make_id
+from batchspec.emulator.faults import FaultDesk
+from batchspec.emulator.params import Terms
+from batchspec.emulator.processing import write_results
+from batchspec.emulator.replay import load_recordings
+from batchspec.emulator.rowindex import RowIndex
+from batchspec.emulator.rules import load_rules
+from batchspec.emulator.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from batchspec.emulator.lifecycle import BatchRecord, Counts
+    from batchspec.emulator.settings import EmulatorSettings
+
+_REMEMBERED_CALLS = 100_000
+_OPEN_WORKSPACE = "default"
+
+
+class Emulator:
+    """Everything that the endpoints of one emulator share.
+
+    Args:
+        settings: what it was started with.
+
+    Raises:
+        AnswersError: when the answers file is wrong.
+        FaultsError: when the faults file is wrong.
+        RecordingError: when a recording is wrong.
+    """
+
+    def __init__(self, settings: EmulatorSettings) -> None:
+        self.settings = settings
+        self.faults = FaultDesk(settings.seed)
+        if settings.faults is not None:
+            self.faults.load(settings.faults)
+        self.answerer = Answerer(
+            seed=settings.seed,
+            rules=() if settings.answers is None else load_rules(settings.answers),
+            recording=load_recordings(settings.replay),
+            warm_seconds=min(settings.cache_warm_seconds, settings.delay_seconds),
+        )
+        self.store = Store(settings.data_dir)
+        self.clock = self._clock()
+        self.calls: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_CALLS)
+        self.organization = str(uuid.UUID(bytes=digest(self.store.nonce, "organization")[:16]))
+        self.stopping = asyncio.Event()
+        self._settling = asyncio.Lock()
+        self._later: set[asyncio.Task[None]] = set()
+        self._request_ids = 0
+
+    def _clock(self) -> EmulatorClock:
+        """Return the clock; time never runs backwards from one start to the next."""
+        settings = self.settings
+        clock = EmulatorClock(speed=settings.speed, stepped=settings.stepped)
+        last = float(self.store.meta("clock") or 0)
+        if last > clock.now():
+            clock.advance(last - clock.now())
+        return clock
+
+    async def close(self) -> None:
+        """End what is waiting, drop what was to happen later, and close the store."""
+        self.stopping.set()
+        for task in list(self._later):
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)
+        async with self._settling:
+            self.remember_time()
+            self.store.close()
+
+    def remember_time(self) -> None:
+        """Write the emulated time down, for the next start."""
+        self.store.set_meta("clock", repr(self.clock.now()))
+
+    def workspace_of(self, key: str) -> str | None:
+        """Return the workspace id of an API key, or ``None`` when the key is not known."""
+        keys = self.settings.keys
+        name = _OPEN_WORKSPACE if keys is None else keys.get(key)
+        if name is None or name.startswith("wrkspc_"):
+            return name
+        return make_id("wrkspc", self.store.nonce, name)
+
+    def next_request_id(self) -> str:
+        """Return the id of the next answer."""
+        self._request_ids += 1
+        return make_id("req", self.store.nonce, self.clock.now(), self._request_ids)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait real ``seconds``, or less when the emulator is closed."""
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def later(self, seconds: float, act: Callable[[], Awaitable[Any]]) -> None:
+        """Let ``act`` happen after real ``seconds``, unless the emulator is closed before."""
+
+        async def wait_and_act() -> None:
+            await asyncio.sleep(seconds)
+            await act()
+
+        task = asyncio.create_task(wait_and_act())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def settled(self, record: BatchRecord) -> BatchRecord:
+        """Return the record with its counts when the batch has ended.
+
+        The first to look at an ended batch makes its results be written.
+        """
+        if record.counts is not None or record.status(self.clock.now()) != "ended":
+            return record
+        async with self._settling:
+            fresh = self.store.batch(record.workspace, record.id)
+            if fresh is None or fresh.counts is not None:
+                return fresh or record
+            counts = await asyncio.to_thread(self._write_results, fresh, self._earlier(fresh))
+            self.store.set_counts(fresh, counts)
+        return self.store.batch(record.workspace, record.id) or record
+
+    def _earlier(self, record: BatchRecord) -> list[BatchRecord]:
+        if not self.answerer.needs_history:
+            return []
+        return [other for other in self.store.every_batch() if other.seq < record.seq]
+
+    def _write_results(self, record: BatchRecord, earlier: list[BatchRecord]) -> Counts:
+        asked: Counter[bytes] = Counter()
+        for other in earlier:
+            with RowIndex(self.store.files_of(other) / "rows.bin") as rows:
+                asked.update(row.sha256 for row in rows)
+        self.answerer.cache.forget_before(record.created)
+        terms = Terms(
+            version=record.version,
+            betas=record.betas,
+            profile=record.profile,
+            any_model=self.settings.unknowns.unknown_model == "accept",
+        )
+        return write_results(record, self.store.files_of(record), self.answerer, terms, asked)

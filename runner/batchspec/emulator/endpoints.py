@@ -1,0 +1,282 @@
+"""The endpoints of the Message Batches API (fact sheet §1.1), and count_tokens and models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.routing import Route
+
+from batchspec.emulator.errors import ApiError, json_response
+from batchspec.emulator.gate import Call, Endpoint
+from batchspec.emulator.intake import Intake, gunzipped
+from batchspec.emulator.lifecycle import BatchRecord, batch_object
+from batchspec.emulator.models import CATALOGUE, find_model
+from batchspec.emulator.paging import page_of
+from batchspec.emulator.params import Terms, params_fault
+from batchspec.emulator.processing import RESULTS
+from batchspec.emulator.results import results_response
+from batchspec.emulator.store import NewBatch
+from batchspec.emulator.usage import prompt_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    Act = Callable[[], Awaitable[Response]]
+
+_SHORTEST_CANCEL = 0.001
+"""Seconds that a cancelled batch is ``canceling`` at least: the answer to the cancel shows it."""
+
+
+def _results_url(call: Call, record: BatchRecord) -> str | None:
+    settings = call.emulator.settings
+    choices = settings.unknowns
+    archived = call.emulator.clock.now() >= record.archives
+    if archived and choices.archived_results_url == "null":
+        return None
+    path = f"/v1/messages/batches/{record.id}/results"
+    foreign = call.firing.option("foreign_results_url", "url")
+    if foreign is not None:
+        return f"{str(foreign).rstrip('/')}{path}"
+    if choices.results_url == "relative" or call.firing.has("relative_results_url"):
+        return path
+    request = call.request
+    host = request.headers.get("host", "localhost")
+    return f"{request.url.scheme}://{host}{request.scope['state']['prefix']}{path}"
+
+
+def _object(call: Call, record: BatchRecord) -> dict[str, Any]:
+    return batch_object(record, call.emulator.clock.now(), _results_url(call, record))
+
+
+async def _batch(call: Call) -> BatchRecord:
+    """Return the batch that the path names, with its counts when it has ended.
+
+    Raises:
+        ApiError: 404 when the workspace has no such batch.
+    """
+    batch_id = str(call.batch_id)
+    record = call.emulator.store.batch(call.workspace, batch_id)
+    if record is None:
+        raise ApiError(404, f"Message batch with id '{batch_id}' not found.")
+    return await call.emulator.settled(record)
+
+
+async def _create(call: Call) -> Act:
+    emulator = call.emulator
+    intake = Intake(emulator.store.incoming(), emulator.settings, call.terms)
+    try:
+        await intake.receive(_body(call))
+    except BaseException:
+        intake.discard()
+        raise
+
+    async def act() -> Response:
+        now = emulator.clock.now()
+        batch = NewBatch(
+            workspace=call.workspace,
+            created=now,
+            duration=emulator.settings.delay_seconds,
+            total=intake.total,
+            version=call.terms.version,
+            betas=call.terms.betas,
+            profile=call.terms.profile,
+        )
+        record = emulator.store.commit(batch, intake.folder)
+        # The answer is that of the moment of creation: even without a delay it is in progress.
+        return json_response(batch_object(record, now - 1, None))
+
+    return act
+
+
+def _body(call: Call) -> AsyncIterator[bytes]:
+    """Return the pieces of a create body, decompressed when that is switched on.
+
+    Raises:
+        ApiError: 400 for an encoding that is not taken (fact sheet §2.5).
+    """
+    encoding = call.request.headers.get("content-encoding", "identity").lower()
+    settings = call.emulator.settings
+    if encoding == "gzip" and settings.unknowns.gzip_create == "accept":
+        return gunzipped(call.request.stream(), settings.limits.max_body_bytes)
+    if encoding != "identity":
+        raise ApiError(
+            400,
+            f"Content-Encoding '{encoding}' is not supported on this endpoint.",
+            code="request_body_encoding_unsupported",
+        )
+    return call.request.stream()
+
+
+async def _retrieve(call: Call) -> Act:
+    async def act() -> Response:
+        return json_response(_object(call, await _batch(call)))
+
+    return act
+
+
+async def _list(call: Call) -> Act:
+    async def act() -> Response:
+        emulator = call.emulator
+        records = emulator.store.batches(call.workspace)
+        lag = call.firing.option("list_lag", "seconds")
+        if lag is not None:
+            visible = emulator.clock.now() - lag
+            records = [record for record in records if record.created <= visible]
+        empty = emulator.settings.unknowns.unknown_cursor == "empty"
+        page = page_of(records, call.request.query_params, empty_when_unknown=empty)
+        data = [_object(call, await emulator.settled(record)) for record in page.items]
+        return json_response(page.as_json(data))
+
+    return act
+
+
+async def _cancel(call: Call) -> Act:
+    async def act() -> Response:
+        emulator = call.emulator
+        record = await _batch(call)
+        now = emulator.clock.now()
+        if record.status(now) == "ended":
+            if emulator.settings.unknowns.cancel_after_end == "error":
+                raise ApiError(400, f"Message batch '{record.id}' has already ended.")
+        elif record.cancelled is None:
+            seconds = max(emulator.settings.cancel_seconds, _SHORTEST_CANCEL)
+            emulator.store.cancel(record, now, now + seconds)
+            record = emulator.store.batch(call.workspace, record.id) or record
+            return json_response(batch_object(record, now, None))
+        return json_response(_object(call, record))
+
+    return act
+
+
+async def _delete(call: Call) -> Act:
+    async def act() -> Response:
+        emulator = call.emulator
+        record = await _batch(call)
+        if record.status(emulator.clock.now()) != "ended":
+            raise ApiError(
+                emulator.settings.unknowns.premature_delete_status,
+                f"Message batch '{record.id}' has not ended; cancel it before deleting it.",
+            )
+        emulator.store.delete(record)
+        return json_response({"id": record.id, "type": "message_batch_deleted"})
+
+    return act
+
+
+async def _results(call: Call) -> Act:
+    async def act() -> Response:
+        emulator = call.emulator
+        choices = emulator.settings.unknowns
+        record = await _batch(call)
+        now = emulator.clock.now()
+        if record.status(now) != "ended":
+            raise ApiError(
+                choices.results_before_end_status,
+                f"Message batch '{record.id}' has not ended; it has no results yet.",
+            )
+        if now >= record.archives:
+            raise ApiError(
+                choices.results_after_archive_status,
+                f"The results of message batch '{record.id}' are no longer available.",
+            )
+        return results_response(emulator.store.files_of(record) / RESULTS, call.firing)
+
+    return act
+
+
+async def _count_tokens(call: Call) -> Act:
+    most = call.emulator.settings.limits.max_message_bytes
+    pieces = bytearray()
+    async for piece in call.request.stream():
+        if len(pieces) <= most:
+            pieces += piece
+    if len(pieces) > most:
+        raise ApiError(413, f"Request exceeds the maximum size of {most} bytes")
+    params = _parsed(bytes(pieces))
+    terms = Terms(
+        version=call.terms.version,
+        betas=call.terms.betas,
+        any_model=call.terms.any_model,
+        batch=False,
+    )
+    if isinstance(params.get("model"), str) and not terms.any_model:
+        _known_model(params["model"])
+    fault = params_fault(params, terms)
+    if fault is not None:
+        raise ApiError(400, fault)
+
+    async def act() -> Response:
+        return json_response({"input_tokens": prompt_tokens(params)})
+
+    return act
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        value = orjson.loads(body)
+        orjson.dumps(value)
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise ApiError(400, f"The request body is not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ApiError(400, "Input should be a valid dictionary or object")
+    return value
+
+
+def _known_model(name: str) -> Any:
+    model = find_model(name)
+    if model is None:
+        raise ApiError(404, f"model: {name}")
+    return model
+
+
+async def _models(call: Call) -> Act:
+    async def act() -> Response:
+        query = call.request.query_params
+        wanted = query.getlist("lifecycle[]") or query.getlist("lifecycle")
+        for stage in wanted:
+            if stage not in ("active", "deprecated", "retired"):
+                raise ApiError(400, f"lifecycle: '{stage}' is not a lifecycle stage")
+        objects = [model.as_json() for model in CATALOGUE]
+        if wanted:
+            objects = [value for value in objects if value["lifecycle"] in wanted]
+        page = page_of(objects, query, empty_when_unknown=False, id_of=lambda value: value["id"])
+        return json_response(page.as_json(page.items))
+
+    return act
+
+
+async def _model(call: Call) -> Act:
+    async def act() -> Response:
+        model = _known_model(str(call.request.path_params["model_id"]))
+        return json_response(model.as_json())
+
+    return act
+
+
+_BATCHES = "/v1/messages/batches"
+
+
+def _route(path: str, method: str, name: str, prepare: Callable[[Call], Awaitable[Act]]) -> Route:
+    endpoint = Endpoint(name=name, prepare=prepare)
+
+    async def answer(request: Request) -> Response:
+        return await endpoint(request)
+
+    return Route(path, answer, methods=[method], name=name)
+
+
+ROUTES = [
+    _route(_BATCHES, "POST", "create", _create),
+    _route(_BATCHES, "GET", "list", _list),
+    _route(f"{_BATCHES}/{{batch_id}}", "GET", "retrieve", _retrieve),
+    _route(f"{_BATCHES}/{{batch_id}}", "DELETE", "delete", _delete),
+    _route(f"{_BATCHES}/{{batch_id}}/cancel", "POST", "cancel", _cancel),
+    _route(f"{_BATCHES}/{{batch_id}}/results", "GET", "results", _results),
+    _route("/v1/messages/count_tokens", "POST", "count_tokens", _count_tokens),
+    _route("/v1/models", "GET", "models", _models),
+    _route("/v1/models/{model_id}", "GET", "models", _model),
+]
