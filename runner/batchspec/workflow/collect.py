@@ -21,6 +21,7 @@ from batchspec.plan.hashing import parse_custom_id
 from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.workflow.chunks import ids
+from batchspec.workflow.context import Session
 from batchspec.workflow.listing import split_lines
 from batchspec.workflow.patience import PASSING, as_failure, given_up
 from batchspec.workflow.worker import Worker
@@ -207,7 +208,7 @@ def take_in(
     """
     segment = worker.session.segments.write("res", answers.lines())
     reached("segment:results")
-    verdicts = derive(worker, submission, segment, judge)
+    verdicts = derive(worker.session, submission, segment, judge)
     answered = sum(verdict.outcome in ANSWERED for verdict in verdicts)
     if submission.segment is None:
         record = _with_results(submission, segment)
@@ -221,7 +222,7 @@ def take_in(
 
 
 def derive(
-    worker: Worker,
+    session: Session,
     submission: Submission,
     segment: str,
     judge: Callable[[bytes], Judge | None],
@@ -229,13 +230,13 @@ def derive(
     """Write the Parquet file of a result segment's answers and return what each one says."""
     verdicts: list[Verdict] = []
     writer = AnswerWriter(
-        worker.session.answers_path(submission.tag),
+        session.answers_path(submission.tag),
         submission=submission.tag,
         batch_id=submission.batch_id,
         ended_at=submission.ended_at,
     )
     with writer:
-        for line in worker.session.segments.lines(segment):
+        for line in session.segments.lines(segment):
             answer = read_line(line)
             parsed = None if isinstance(answer, Oddity) else parse_custom_id(answer.custom_id)
             if isinstance(answer, Oddity) or parsed is None:

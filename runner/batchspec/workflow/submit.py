@@ -49,18 +49,33 @@ class Order:
     betas: tuple[str, ...]
 
 
-def look(worker: Worker) -> Generator[Event, None, Page]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The newest page of the workspace's listing, and when it was asked for."""
+
+    page: Page
+    at: float
+    """Clock reading before the call, so that times derived from it are rather too late."""
+
+
+def look(worker: Worker) -> Generator[Event, None, Sight]:
     """Return the newest page of the workspace's listing."""
-    return (yield from patiently(worker.session, worker.api.page, "listing the workspace"))
+    clock = worker.session.clock
+
+    def call() -> Sight:
+        at = clock.elapsed()
+        return Sight(page=worker.api.page(), at=at)
+
+    return (yield from patiently(worker.session, call, "listing the workspace"))
 
 
-def submit(worker: Worker, order: Order, page: Page) -> Generator[Event, None, Sent]:
+def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
     """Send one chunk.
 
     Args:
         worker: The holder of the lease.
         order: What to send.
-        page: The newest page of the listing, just read: the anchor of a later search.
+        sight: The newest page of the listing: the anchor of a later search.
 
     Raises:
         ClaimConflict: a question was asked since the plan; nothing was recorded.
@@ -70,7 +85,7 @@ def submit(worker: Worker, order: Order, page: Page) -> Generator[Event, None, S
     chunk = order.chunk
     worker.ledger.keep_ballast()
     worker.ledger.prepare(_intent(worker, order), claims(worker.session, chunk.segment))
-    return (yield from send(worker, order, page))
+    return (yield from _send(worker, order, sight))
 
 
 def _intent(worker: Worker, order: Order) -> Submission:
@@ -88,7 +103,7 @@ def _intent(worker: Worker, order: Order) -> Submission:
     )
 
 
-def send(worker: Worker, order: Order, page: Page) -> Generator[Event, None, Sent]:
+def _send(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
     """Make the create call of a prepared submission, again while provably nothing was made."""
     clock, chunk = worker.session.clock, order.chunk
     pauses = worker.session.waits.backoffs()
@@ -98,7 +113,7 @@ def send(worker: Worker, order: Order, page: Page) -> Generator[Event, None, Sen
             spec=order.spec, submission=chunk.tag, requests=chunk.requests, bytes=chunk.bytes
         )
         try:
-            batch = _create(worker, order, page)
+            batch = _create(worker, order, sight)
         except ApiFailure as failure:
             outcome = _refused(worker, order, failure)
             if outcome is Sent.UNKNOWN:
@@ -116,15 +131,14 @@ def send(worker: Worker, order: Order, page: Page) -> Generator[Event, None, Sen
             yield Notice(message=stalled.message)
         else:
             return (yield from _bound(worker, order, batch))
-        page = yield from look(worker)
+        sight = yield from look(worker)
 
 
-def _create(worker: Worker, order: Order, page: Page) -> Batch:
-    chunk, clock = order.chunk, worker.session.clock
+def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
+    chunk, clock, page = order.chunk, worker.session.clock, sight.page
     workspace = worker.identify(page)
     anchor = page.batches[0].id if page.batches else ""
-    listed = clock.elapsed()
-    streamed = listed
+    streamed = clock.elapsed()
 
     def pieces_watched() -> None:
         nonlocal streamed
@@ -139,7 +153,7 @@ def _create(worker: Worker, order: Order, page: Page) -> Batch:
             )
         server_time = page.server_time
         if server_time is not None:
-            server_time += dt.timedelta(seconds=now - listed)
+            server_time += dt.timedelta(seconds=now - sight.at)
         worker.ledger.arm(
             chunk.tag, Armed(anchor=anchor, server_time=server_time, workspace=workspace)
         )

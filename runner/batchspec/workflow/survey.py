@@ -13,14 +13,14 @@ import datetime as dt
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from batchspec.api.port import Batch, Page, ProcessingStatus
+from batchspec.api.port import Batch, ProcessingStatus
 from batchspec.events import Adopted, Event, Notice, Waiting
 from batchspec.outputs.rows import Judge
 from batchspec.state.mirror import read_note, state_moved_back
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.collect import Answers, download, take_in
 from batchspec.workflow.listing import RETENTION, owner, walk
-from batchspec.workflow.submit import look
+from batchspec.workflow.submit import Sight, look
 from batchspec.workflow.worker import Worker
 
 
@@ -38,7 +38,7 @@ class Wanted:
     """Wait for unknown batches in progress that may be ours."""
 
 
-def survey(worker: Worker, wanted: Wanted, page: Page) -> Generator[Event, None, int]:
+def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, None, int]:
     """Explain every batch of the listing that the ledger does not know.
 
     Returns:
@@ -51,10 +51,10 @@ def survey(worker: Worker, wanted: Wanted, page: Page) -> Generator[Event, None,
     taken = 0
     told = False
     while True:
-        server_time = page.server_time or worker.session.clock.now()
+        server_time = sight.page.server_time or worker.session.clock.now()
         oldest = server_time - RETENTION
         stop = _older_than(oldest) if whole else _known_or_older(known, oldest)
-        listing = yield from walk(worker, stop, page)
+        listing = yield from walk(worker, stop, sight.page)
         unknown = [b for b in listing.batches if b.id not in worker.ledger.known_batches()]
         taken += yield from _explain(worker, wanted, unknown)
         holding = _holding(worker, wanted, unknown, whole=whole)
@@ -70,7 +70,7 @@ def survey(worker: Worker, wanted: Wanted, page: Page) -> Generator[Event, None,
         why = "waiting until the workspace's unknown batches are explained"
         yield Waiting(why=why, seconds=pause, open_batches=len(holding))
         worker.session.clock.sleep(pause)
-        page = yield from look(worker)
+        sight = yield from look(worker)
 
 
 def _ledger_is_behind(worker: Worker) -> bool:

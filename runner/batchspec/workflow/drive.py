@@ -1,0 +1,215 @@
+"""The loop that carries open work forward: settle what is in doubt, collect what ended, submit.
+
+At most one create is in doubt at any time (protocol §3.2): nothing is armed before the one before
+it is bound or proven absent. Everything else goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from batchspec.api.port import ApiFailure, Batch, FailureKind, ProcessingStatus
+from batchspec.events import Event, Notice, Waiting
+from batchspec.outputs.rows import Judge
+from batchspec.plan.model import Outcome
+from batchspec.state.model import Submission, SubmissionState
+from batchspec.workflow.chunks import halves
+from batchspec.workflow.collect import collect
+from batchspec.workflow.job import Job
+from batchspec.workflow.listing import walk
+from batchspec.workflow.patience import as_failure, patiently
+from batchspec.workflow.settle import Doubt, settle
+from batchspec.workflow.submit import Order, Sent, look, submit
+from batchspec.workflow.survey import Wanted, survey
+from batchspec.workflow.worker import Worker
+
+S = SubmissionState
+ONE_BY_ONE = 20
+"""Up to so many open batches are retrieved one by one; more are read from the listing."""
+
+
+@dataclass(slots=True)
+class Drive:
+    """The open work of one run.
+
+    Attributes:
+        worker: The holder of the lease.
+        jobs: The specs of this run, by name.
+        judge: The judge for a question, over all specs of the run.
+        assume_foreign: Unknown batches in progress are somebody else's.
+    """
+
+    worker: Worker
+    jobs: dict[str, Job]
+    judge: Callable[[bytes], Judge | None]
+    assume_foreign: bool = False
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    surveyed: bool = False
+    _next_poll: float = 0.0
+    _gone_since: dict[str, float] = field(default_factory=dict)
+
+    def resume(self) -> None:
+        """Sort out what a process that is no more left unresolved (protocol §3.3, first rows)."""
+        ledger = self.worker.ledger
+        for submission in ledger.submissions((S.PREPARED, S.ARMED, S.UNKNOWN)):
+            if submission.state is S.PREPARED:
+                ledger.release(submission.tag, S.ABANDONED, "interrupted before its last byte")
+                continue
+            if submission.state is S.ARMED:
+                ledger.unknown(submission.tag, "interrupted after its last byte")
+            self._doubt(submission)
+
+    def _doubt(self, submission: Submission) -> None:
+        since = self.worker.session.clock.elapsed()
+        self.doubts[submission.tag] = Doubt(submission=submission, since=since)
+
+    def open(self) -> tuple[Submission, ...]:
+        """Return the submissions whose batches are not collected yet."""
+        return self.worker.ledger.submissions((S.BOUND, S.ENDED))
+
+    def settle(self) -> Generator[Event, None, tuple[float, bool]]:
+        """Look at what is in doubt.
+
+        Returns:
+            The pause until the next look, and whether candidates in progress are all that is
+        in progress are all that is waited for.
+        """
+        pause, candidates = 0.0, True
+        for tag, doubt in list(self.doubts.items()):
+            still = yield from settle(self.worker, doubt)
+            if still is None:
+                del self.doubts[tag]
+                continue
+            if still.candidates:
+                names = ", ".join(still.candidates)
+                yield Waiting(
+                    why=f"submission {tag} may be {names}: its ids can be read when it ends",
+                    seconds=still.seconds,
+                    spec=doubt.submission.spec,
+                )
+            else:
+                candidates = False
+                yield Waiting(
+                    why=f"making sure that submission {tag} was never made",
+                    seconds=still.seconds,
+                    spec=doubt.submission.spec,
+                )
+            pause = still.seconds if not pause else min(pause, still.seconds)
+        return pause, candidates
+
+    def poll(self, *, force: bool = False) -> Generator[Event, None, int]:
+        """Collect the batches that have ended, when a look is due; return how many."""
+        clock = self.worker.session.clock
+        if not force and clock.elapsed() < self._next_poll:
+            return 0
+        collected = 0
+        submissions = self.open()
+        found = yield from self._current(submissions)
+        for submission in submissions:
+            batch = found.get(submission.batch_id or "")
+            if batch is None:
+                yield from self._gone(submission)
+                continue
+            self._gone_since.pop(submission.tag, None)
+            if batch.status is ProcessingStatus.ENDED:
+                yield from collect(self.worker, submission, batch, self._judge_of(submission))
+                self._learn(submission)
+                collected += 1
+        return collected
+
+    def pause_polls(self, seconds: float) -> None:
+        """Make the next look due in so many seconds."""
+        self._next_poll = self.worker.session.clock.elapsed() + seconds
+
+    def _current(
+        self, submissions: tuple[Submission, ...]
+    ) -> Generator[Event, None, dict[str, Batch]]:
+        wanted = {s.batch_id for s in submissions if s.batch_id}
+        found: dict[str, Batch] = {}
+        if len(wanted) > ONE_BY_ONE:
+            oldest = min((s.created_at for s in submissions if s.created_at), default=None)
+            listing = yield from walk(
+                self.worker, lambda batch: oldest is not None and batch.created_at < oldest
+            )
+            found = {batch.id: batch for batch in listing.batches if batch.id in wanted}
+        for batch_id in sorted(wanted - found.keys()):
+            batch = yield from self._retrieve(batch_id)
+            if batch is not None:
+                found[batch_id] = batch
+        return found
+
+    def _retrieve(self, batch_id: str) -> Generator[Event, None, Batch | None]:
+        doing = f"looking at {batch_id}"
+        try:
+            return (
+                yield from patiently(
+                    self.worker.session, lambda: self.worker.api.retrieve(batch_id), doing
+                )
+            )
+        except ApiFailure as failure:
+            if failure.kind is FailureKind.NOT_FOUND:
+                return None
+            raise as_failure(failure, doing) from failure
+
+    def _gone(self, submission: Submission) -> Generator[Event, None, None]:
+        """A 404 on a batch that was made can pass (fact sheet §12.6); in the end it is a loss."""
+        now = self.worker.session.clock.elapsed()
+        since = self._gone_since.setdefault(submission.tag, now)
+        if now - since < self.worker.session.waits.settle:
+            yield Notice(message=f"{submission.batch_id} cannot be found at the moment.")
+            return
+        detail = f"{submission.batch_id} cannot be found any more"
+        self.worker.ledger.lose(submission.tag, detail)
+        yield Notice(
+            message=f"{detail}; was it deleted, or is this another workspace? Its "
+            f"{submission.requests} questions may have been paid; they count as failed and are "
+            "asked again only with --retry-failed.",
+            warning=True,
+        )
+
+    def _judge_of(self, submission: Submission) -> Callable[[bytes], Judge | None]:
+        job = self.jobs.get(submission.spec)
+        return self.judge if job is None else lambda _digest: job.judge
+
+    def _learn(self, submission: Submission) -> None:
+        job = self.jobs.get(submission.spec)
+        if job is None:
+            return
+        outcomes = self.worker.ledger.outcomes(submission.tag)
+        job.canceled = job.canceled or Outcome.CANCELED in outcomes
+        if submission.tag == job.first and job.round == 1:
+            job.stopped = job.stopped or job.first_batch_failed(outcomes)
+        if submission.tag == job.canary:
+            job.canary = None
+
+    def submit(self, job: Job) -> Generator[Event, None, bool]:
+        """Send the job's next chunk; False when the plan no longer fits the state.
+
+        Raises:
+            ClaimConflict: a question was asked by somebody else meanwhile.
+        """
+        sight = yield from look(self.worker)
+        wanted = Wanted(
+            judge=self.judge,
+            sizes=frozenset(chunk.requests for chunk in job.chunks),
+            patient=not self.assume_foreign,
+        )
+        if (yield from survey(self.worker, wanted, sight)):
+            return False
+        chunk = job.chunks.popleft()
+        order = Order(
+            chunk=chunk, spec=job.name, betas=self.worker.session.project.config.api.betas
+        )
+        sent = yield from submit(self.worker, order, sight)
+        if sent is Sent.TOO_LARGE:
+            job.chunks.extendleft(reversed(halves(self.worker.session, chunk)))
+            return True
+        job.submitted += chunk.requests
+        job.first = job.first or chunk.tag
+        if chunk.canary:
+            job.canary = chunk.tag
+        if sent is Sent.UNKNOWN:
+            (unknown,) = (s for s in self.worker.ledger.submissions((S.UNKNOWN,)))
+            self._doubt(unknown)
+        return True

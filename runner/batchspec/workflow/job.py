@@ -1,0 +1,75 @@
+"""One spec on its way through a run."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from batchspec.events import SpecDone
+from batchspec.outputs.rows import Judge
+from batchspec.plan.model import Outcome, SpecPlan
+from batchspec.spec.project import LoadedSpec
+from batchspec.workflow.chunks import Chunk
+
+FIRST_BATCH_LEAST = 10
+"""A first batch smaller than this proves nothing by failing."""
+HOPELESS = frozenset((Outcome.BAD_REQUEST, Outcome.INVALID, Outcome.REFUSED, Outcome.TRUNCATED))
+"""Failures that come again for every item when the prompt is at fault."""
+
+
+@dataclass(slots=True)
+class Job:
+    """Where a spec stands.
+
+    A job is planned, its chunks are submitted one after the other, its batches are collected, and
+    it is planned again, until a plan has nothing to submit and nothing is in flight.
+    """
+
+    loaded: LoadedSpec
+    judge: Judge
+    plan: SpecPlan | None = None
+    """The newest round's plan."""
+    round: int = 0
+    chunks: deque[Chunk] = field(default_factory=deque)
+    """What is still to be submitted in this round."""
+    submitted: int = 0
+    """Requests submitted by this run."""
+    canary: str | None = None
+    """Tag of a submission whose results have to be seen before the next chunk is sent."""
+    first: str | None = None
+    """Tag of the first submission of this run."""
+    stopped: str = ""
+    """Why nothing more is asked, as a sentence; empty: all is well."""
+    usd: Decimal | None = Decimal(0)
+    """What the answers collected by this run cost; None: price unknown."""
+    canceled: bool = False
+    """Somebody canceled a batch during this run: what it held is not asked again by this run."""
+    applied: bool = False
+    """The first batch of the plan is bound: its items are the baseline of the next plan."""
+    done: SpecDone | None = None
+    failed_items: int = 0
+    failed_checks: int = 0
+
+    @property
+    def name(self) -> str:
+        """The spec's name."""
+        return self.loaded.spec.name
+
+    def may_submit(self) -> bool:
+        """Tell whether the next chunk can be sent now."""
+        return bool(self.chunks) and self.canary is None and not self.stopped
+
+    def first_batch_failed(self, outcomes: dict[Outcome, int]) -> str:
+        """Return why the run stops after its first batch, or an empty string."""
+        total = sum(outcomes.values())
+        if total < FIRST_BATCH_LEAST or len(outcomes) != 1:
+            return ""
+        (outcome,) = outcomes
+        if outcome not in HOPELESS:
+            return ""
+        words = outcome.name.lower().replace("_", " ")
+        return (
+            f"All {total} requests of the first batch failed the same way ({words}), so nothing "
+            "more is asked. Look at one with `batchspec show`, fix the spec, and run again."
+        )

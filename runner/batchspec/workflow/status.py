@@ -1,0 +1,101 @@
+"""What is in flight, read from the ledger alone; never blocks and never calls the API."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchspec.plan.model import Outcome
+from batchspec.spec.project import LoadedSpec
+from batchspec.state.ledger import LedgerReader
+from batchspec.state.model import OPEN, Submission, SubmissionState
+from batchspec.workflow.context import Session
+from batchspec.workflow.listing import RETENTION
+
+ENDS_WITHIN = dt.timedelta(hours=24)
+"""A batch ends at the latest so long after its creation (fact sheet §1.9)."""
+WARN_BEFORE = dt.timedelta(days=8)
+"""Results not collected 21 days after creation are named as about to disappear."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionStatus:
+    """One submission that is not over."""
+
+    tag: str
+    spec: str
+    state: SubmissionState
+    batch_id: str | None
+    requests: int
+    created_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    expires_at: dt.datetime | None
+    """When the batch ends at the latest."""
+    results_until: dt.datetime | None
+    """When its results disappear from the API."""
+    results_at_risk: bool
+    """They disappear within `WARN_BEFORE`."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusReport:
+    """The state of work, for `batchspec status`."""
+
+    submissions: tuple[SubmissionStatus, ...]
+    collected: int
+    """Submissions that are collected."""
+    answers: dict[Outcome, int]
+    """Questions known to the state, by outcome."""
+    emulated: bool
+    serial: int
+
+
+def read_status(session: Session, specs: Sequence[LoadedSpec]) -> StatusReport:
+    """Return what is in flight for the given specs, and for adopted batches.
+
+    Raises:
+        StateFailure: when the ledger is damaged or newer than this program.
+    """
+    reader = session.reader()
+    if reader is None:
+        return StatusReport(
+            submissions=(), collected=0, answers={}, emulated=session.emulated, serial=0
+        )
+    names = {loaded.spec.name for loaded in specs}
+    now = session.clock.now()
+    rows = [s for s in reader.submissions() if s.spec in names or not s.spec]
+    return StatusReport(
+        submissions=tuple(_status(s, now) for s in rows if s.state in OPEN),
+        collected=sum(s.state is SubmissionState.COLLECTED for s in rows),
+        answers=_answers(reader, rows),
+        emulated=session.emulated,
+        serial=reader.serial,
+    )
+
+
+def _answers(reader: LedgerReader, rows: Sequence[Submission]) -> dict[Outcome, int]:
+    totals: dict[Outcome, int] = {}
+    for row in rows:
+        for outcome, count in reader.outcomes(row.tag).items():
+            totals[outcome] = totals.get(outcome, 0) + count
+    return totals
+
+
+def _status(submission: Submission, now: dt.datetime) -> SubmissionStatus:
+    created = submission.created_at
+    until = None if created is None else created + RETENTION
+    return SubmissionStatus(
+        tag=submission.tag,
+        spec=submission.spec,
+        state=submission.state,
+        batch_id=submission.batch_id,
+        requests=submission.requests,
+        created_at=created,
+        ended_at=submission.ended_at,
+        expires_at=None if created is None else created + ENDS_WITHIN,
+        results_until=until,
+        results_at_risk=until is not None and until - now < WARN_BEFORE,
+        detail=submission.detail,
+    )
