@@ -7,13 +7,14 @@ import platform
 import re
 import tempfile
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import batchspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from batchspec.cli.terminal import Terminal
 
 _KEY_SHAPE = re.compile(r"sk-ant-[A-Za-z0-9_\-]+")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from itertools import pairwise
 
 from batchspec.cli.boundary import guarded
 from batchspec.cli.parser import build_parser, command_module
@@ -43,8 +44,7 @@ def _dispatch(argv: Sequence[str], terminal: Terminal) -> Result:
 
 def _wants_json(argv: Sequence[str]) -> bool:
     """Tell whether errors must be JSON, before the command line is known to be right."""
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
-    return any(pair == ("--format", "json") or pair[0] == "--format=json" for pair in pairs)
+    return "--format=json" in argv or ("--format", "json") in pairwise(argv)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

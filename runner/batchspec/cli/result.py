@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchspec.cli.exits import DONE, PROBLEMS
-from batchspec.problems import Problem
+
+if TYPE_CHECKING:
+    from batchspec.problems import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

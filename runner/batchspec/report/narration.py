@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchspec import events
 from batchspec.report.figures import count, key_label, money, number, seconds, size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchspec.problems import Place, Problem, Severity
 from batchspec.report.figures import count

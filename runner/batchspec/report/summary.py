@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batchspec import events
 from batchspec.report.figures import count, money, number, table
@@ -12,8 +12,8 @@ from batchspec.report.narration import failed_item_line
 from batchspec.report.style import PLAIN, Style
 
 if TYPE_CHECKING:
-    from decimal import Decimal
     from collections.abc import Iterator
+    from decimal import Decimal
 
 FORMAT_VERSION = 1
 _NAMED_FAILURES = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from batchspec.plan.model import Action, Change, Counts, Estimate, Plan, SpecPlan
 from batchspec.report.figures import (
@@ -16,7 +17,6 @@ from batchspec.report.figures import (
 )
 from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,0 +1,94 @@
+"""Show what would be submitted, why, and what it would cost. Nothing is sent or changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batchspec.cli.arguments import (
+    Selecting,
+    add_retry_failed,
+    add_selecting,
+)
+from batchspec.cli.exits import DONE, TO_SUBMIT
+from batchspec.cli.result import Result, stopped_by
+from batchspec.cli.selection import select
+from batchspec.plan.planfile import write_plan
+from batchspec.report.json import plan_json
+from batchspec.report.markdown import plan_markdown
+from batchspec.report.text import plan_text
+from batchspec.workflow.context import open_session
+from batchspec.workflow.planning import PlanOptions, plan_specs
+
+if TYPE_CHECKING:
+    import argparse
+
+    from batchspec.cli.terminal import Terminal
+    from batchspec.plan.model import Plan
+
+EXAMPLES = """\
+  batchspec plan                              every spec of the project
+  batchspec plan ticket-triage --out plan.json    save it for `batchspec apply plan.json`
+  batchspec plan --format markdown            for a pull request
+  batchspec plan --detailed-exitcode          exit code 10 when there is something to submit
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments(Selecting):
+    """What `plan` takes."""
+
+    out: Path | None
+    """File that the plan is saved to."""
+    detailed_exitcode: bool
+    retry_failed: bool
+    """Plan to ask again for items whose retries are spent."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_selecting(parser, ("text", "json", "markdown"))
+    parser.add_argument("--out", metavar="FILE", type=Path, help="save the plan for `apply`")
+    parser.add_argument(
+        "--detailed-exitcode",
+        action="store_true",
+        help="exit with 10 when there is something to submit, 0 when there is not",
+    )
+    add_retry_failed(parser)
+
+
+def run(args: Arguments, terminal: Terminal) -> Result:
+    """Plan the selected specs."""
+    selection, problems = select(args, terminal)
+    if selection is None:
+        return stopped_by(problems)
+    session = open_session(
+        selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
+    )
+    with session:
+        options = PlanOptions(retry_failed=args.retry_failed)
+        plan, found = plan_specs(session, selection.specs, options)
+    problems += found
+    if plan is None:
+        return stopped_by(problems)
+    if args.out is not None:
+        write_plan(args.out, plan)
+        terminal.note(f"The plan is in {args.out}; `batchspec apply {args.out}` submits it.")
+    return Result(
+        exit_code=TO_SUBMIT if args.detailed_exitcode and _submits(plan) else DONE,
+        text=_text(plan, args, terminal),
+        json=plan_json(plan) if args.format == "json" else None,
+        problems=problems,
+    )
+
+
+def _submits(plan: Plan) -> bool:
+    return any(spec.requests for spec in plan.specs)
+
+
+def _text(plan: Plan, args: Arguments, terminal: Terminal) -> str:
+    """Return the plan in the form asked for; JSON has a field of its own."""
+    if args.format == "markdown":
+        return plan_markdown(plan)
+    return plan_text(plan, style=terminal.out_style) if args.format == "text" else ""

@@ -1,0 +1,75 @@
+"""Show submissions that are not over, from the state alone: no network, no waiting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from batchspec.cli.arguments import Selecting, add_selecting
+from batchspec.cli.result import Result, stopped_by
+from batchspec.cli.selection import select
+from batchspec.report.status import status_json, status_text
+from batchspec.workflow.context import open_session
+from batchspec.workflow.status import StatusReport, read_status
+
+if TYPE_CHECKING:
+    import argparse
+
+    from batchspec.cli.selection import Selection
+    from batchspec.cli.terminal import Terminal
+    from batchspec.problems import Problem
+
+EXAMPLES = """\
+  batchspec status                     every spec of the project
+  batchspec status ticket-triage       one spec
+  batchspec status --watch             again every five seconds, until nothing is in flight
+"""
+_WATCH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments(Selecting):
+    """What `status` takes."""
+
+    watch: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_selecting(parser)
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="show it again every five seconds until nothing is in flight; another `run` or "
+        "`collect` moves the work on",
+    )
+
+
+def run(args: Arguments, terminal: Terminal) -> Result:
+    """Return what is in flight; with ``--watch`` show it until nothing is."""
+    selection, problems = select(args, terminal)
+    if selection is None:
+        return stopped_by(problems)
+    report = _read(selection, args, terminal)
+    while args.watch and report.submissions:
+        if args.format == "text":
+            terminal.data(status_text(report, style=terminal.out_style) + "\n")
+        terminal.clock.sleep(_WATCH_SECONDS)
+        report = _read(selection, args, terminal)
+    return _result(report, terminal, problems)
+
+
+def _read(selection: Selection, args: Arguments, terminal: Terminal) -> StatusReport:
+    session = open_session(
+        selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
+    )
+    with session:
+        return read_status(session, selection.specs)
+
+
+def _result(report: StatusReport, terminal: Terminal, problems: tuple[Problem, ...]) -> Result:
+    return Result(
+        text=status_text(report, style=terminal.out_style),
+        json=status_json(report),
+        problems=problems,
+    )

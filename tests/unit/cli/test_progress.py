@@ -1,0 +1,140 @@
+"""Progress: thinned lines for logs, bars for people, results passed through."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchspec import events
+from batchspec.cli.progress import BarDisplay, LineDisplay, display_for, follow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from batchspec.cli.terminal import Terminal
+    from batchspec.clock import Clock
+
+    Said = Callable[[Terminal], tuple[str, str]]
+    MakeTerminal = Callable[..., Terminal]
+
+READY = events.PlanReady(
+    spec="a",
+    items=3,
+    submit=3,
+    requests=3,
+    unchanged=0,
+    failed=0,
+    in_flight=0,
+    usd=Decimal("0.01"),
+)
+SENT = events.Submitted(spec="a", submission="t", batch_id="msgbatch_1", requests=3)
+TAKEN = events.Collected(
+    spec="a", submission="t", batch_id="msgbatch_1", succeeded=2, failed=1, missing=0
+)
+
+
+def waiting(why: str) -> events.Waiting:
+    """Return a waiting event."""
+    return events.Waiting(why=why, seconds=5, open_batches=1, open_requests=3, spec="a")
+
+
+def working(*what: events.Event, returned: str = "end") -> Generator[events.Event, None, str]:
+    """Return work that yields events and returns."""
+    yield from what
+    return returned
+
+
+def test_follow_passes_events_and_result(terminal: Terminal, said: Said) -> None:
+    """Every event is shown and handed on, and what the work returns comes back."""
+    seen: list[events.Event] = []
+    work = working(READY, SENT, TAKEN)
+    assert follow(work, display_for(terminal), also=seen.append) == "end"
+    assert seen == [READY, SENT, TAKEN]
+    assert said(terminal) == (
+        "",
+        (
+            "a: 3 items, 3 to submit, 0 unchanged; 3 requests, about $0.0100\n"
+            "a: submitted msgbatch_1 with 3 requests\n"
+            "a: collected msgbatch_1, 2 succeeded, 1 failed\n"
+        ),
+    )
+
+
+def test_follow_closes_the_work(terminal: Terminal) -> None:
+    """When showing fails, the work's clean-up runs before the error goes on."""
+    closed: list[bool] = []
+
+    def work() -> Generator[events.Event, None, None]:
+        try:
+            yield READY
+            yield SENT
+        finally:
+            closed.append(True)
+
+    def stop(_event: events.Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(work(), LineDisplay(terminal), also=stop)
+    assert closed == [True]
+
+
+def test_repeated_lines_are_thinned(terminal: Terminal, clock: Clock, said: Said) -> None:
+    """Waiting for the same thing is said once a minute, rendering every five seconds."""
+    display = LineDisplay(terminal)
+    for _ in range(25):
+        display.show(waiting("Waiting for 1 batch"))
+        clock.sleep(5)
+    display.show(waiting("Rate limit"))
+    for done in range(10):
+        display.show(events.Rendering(spec="a", done=done))
+        clock.sleep(1)
+    assert said(terminal)[1].splitlines() == [
+        *["a: Waiting for 1 batch; next look in 5 s"] * 3,
+        "a: Rate limit; next look in 5 s",
+        "a: rendered 0 prompts",
+        "a: rendered 5 prompts",
+    ]
+
+
+def test_no_line_is_a_ci_command(terminal: Terminal, said: Said) -> None:
+    """A notice cannot begin a line with a workflow command."""
+    LineDisplay(terminal).show(events.Notice(message="::add-mask::x"))
+    assert said(terminal)[1] == "  | ::add-mask::x\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "tty", "bars"),
+    [
+        ({"TERM": "xterm"}, True, True),
+        ({"TERM": "xterm"}, False, False),
+        ({"TERM": "xterm", "CI": "true"}, True, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "dumb"}, True, False),
+    ],
+)
+def test_bars_only_for_people(
+    environ: dict[str, str],
+    tty: bool,  # noqa: FBT001 - a column of the table
+    bars: bool,  # noqa: FBT001 - a column of the table
+    make_terminal: MakeTerminal,
+) -> None:
+    """Moving bars need a terminal, and neither CI, NO_COLOR nor a dumb terminal."""
+    terminal = make_terminal(environ, tty=tty)
+    assert isinstance(display_for(terminal), BarDisplay) is bars
+
+
+def test_bars_keep_lasting_lines(make_terminal: MakeTerminal, said: Said) -> None:
+    """Above the bars stand the events worth keeping; hostile markup in them is text."""
+    terminal = make_terminal({"TERM": "xterm"}, tty=True)
+    odd = events.Notice(message="[red]not markup[/red] \x1b[2J")
+    again = events.RetryRound(spec="a", requests=1, why="1 errored")
+    work = working(READY, waiting("Waiting for 1 batch"), SENT, TAKEN, again, odd)
+    assert follow(work, display_for(terminal), also=lambda _: None) == "end"
+    out, err = said(terminal)
+    assert out == ""
+    assert "a: submitted msgbatch_1 with 3 requests\n" in err
+    assert "[red]not markup[/red] [2J\n" in err
+    assert "3/4" in err
