@@ -1,0 +1,188 @@
+"""The plan as a JSON document (DESIGN §4), both ways: for people, for CI and for saved plans."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from batchspec.plan.cost import money, money_ceiling, money_floor
+from batchspec.plan.model import (
+    Action,
+    Change,
+    Counts,
+    Estimate,
+    Outcome,
+    Plan,
+    Reason,
+    SpecPlan,
+)
+
+FORMAT_VERSION = 1
+_REASONS = (
+    Reason.NEW,
+    Reason.INPUT,
+    Reason.PROMPT,
+    Reason.MODEL,
+    Reason.PARAMS,
+    Reason.RETRY,
+    Reason.SCHEMA,
+    Reason.VARS,
+    Reason.CACHE,
+)
+"""The contract's six first; what came later follows."""
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return the plan in the shape and key order of DESIGN §4, ``digest`` last."""
+    document: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "specs": [_spec_document(spec) for spec in plan.specs],
+        "totals": _totals(plan.specs),
+    }
+    if plan.state:
+        document["state"] = dict(plan.state)
+    return document | {"digest": document_digest(document)}
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """Return ``sha256:…`` over the canonical JSON of everything but ``digest``.
+
+    Plans hold no fractions but as text and only ASCII keys, so sorted compact JSON is RFC 8785.
+    """
+    rest = {key: value for key, value in document.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Return the document's bytes: indented, one change per line, ending with a line feed."""
+    specs = [
+        spec | {"changes": [orjson.Fragment(_line(change)) for change in spec["changes"]]}
+        for spec in document["specs"]
+    ]
+    return orjson.dumps(
+        {**document, "specs": specs}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    )
+
+
+def read_spec(document: Mapping[str, Any], changes: list[Mapping[str, Any]]) -> SpecPlan:
+    """Return one spec of a document whose shape was checked, with all of its changes."""
+    return SpecPlan(
+        name=document["name"],
+        model=document["model"],
+        items=document["items"],
+        counts=Counts(**document["counts"]),
+        reasons={Reason(name): count for name, count in document["reasons"].items()},
+        requests=document["requests"],
+        batches=document["batches"],
+        bytes=document["bytes"],
+        estimate=_read_estimate(document["estimate"]),
+        changes=tuple(_read_change(change) for change in changes),
+        digests=dict(document.get("digests", {})),
+    )
+
+
+def _read_estimate(document: Mapping[str, Any]) -> Estimate:
+    return Estimate(
+        input_tokens=document["input_tokens"],
+        output_tokens=document["output_tokens"],
+        usd=_amount(document["usd"]),
+        usd_min=_amount(document["usd_min"]),
+        usd_max=_amount(document["usd_max"]),
+        usd_without_batch=_amount(document["usd_without_batch"]),
+        notes=tuple(document["notes"]),
+    )
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _read_change(document: Mapping[str, Any]) -> Change:
+    reason, outcome = document["reason"], document.get("outcome")
+    return Change(
+        key=json.dumps(document["key"], ensure_ascii=False, separators=(",", ":")),
+        action=Action(document["action"]),
+        reason=None if reason is None else Reason(reason),
+        request_hash=document["request_hash"],
+        outcome=None if outcome is None else Outcome[outcome.upper()],
+    )
+
+
+def _spec_document(spec: SpecPlan) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": spec.name,
+        "model": spec.model,
+        "items": spec.items,
+        "counts": {
+            "submit": spec.counts.submit,
+            "unchanged": spec.counts.unchanged,
+            "in_flight": spec.counts.in_flight,
+            "failed": spec.counts.failed,
+            "removed": spec.counts.removed,
+            "duplicate": spec.counts.duplicate,
+        },
+        "reasons": {reason.value: spec.reasons.get(reason, 0) for reason in _REASONS},
+        "requests": spec.requests,
+        "batches": spec.batches,
+        "bytes": spec.bytes,
+        "estimate": _estimate(spec.estimate),
+        "changes": [_change(change) for change in spec.changes],
+    }
+    if spec.digests:
+        document["digests"] = dict(sorted(spec.digests.items()))
+    return document
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "input_tokens": estimate.input_tokens,
+        "output_tokens": estimate.output_tokens,
+        "usd": money(estimate.usd),
+        "usd_max": money_ceiling(estimate.usd_max),
+        "usd_without_batch": money(estimate.usd_without_batch),
+        "usd_min": money_floor(estimate.usd_min),
+        "notes": list(estimate.notes),
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "key": json.loads(change.key),
+        "action": change.action.value,
+        "reason": None if change.reason is None else change.reason.value,
+        "request_hash": change.request_hash,
+    }
+    if change.outcome is not None:
+        document["outcome"] = change.outcome.name.lower()
+    return document
+
+
+def _totals(specs: tuple[SpecPlan, ...]) -> dict[str, Any]:
+    paying = [spec.estimate for spec in specs if spec.requests]
+    return {
+        "submit": sum(spec.counts.submit for spec in specs),
+        "requests": sum(spec.requests for spec in specs),
+        "batches": sum(spec.batches for spec in specs),
+        "usd": money(_sum(estimate.usd for estimate in paying)),
+        "usd_max": money_ceiling(_sum(estimate.usd_max for estimate in paying)),
+    }
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Return the sum, or None when one of the amounts is unknown."""
+    total = Decimal(0)
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return total
+
+
+def _line(change: Mapping[str, Any]) -> str:
+    return json.dumps(change, ensure_ascii=False)

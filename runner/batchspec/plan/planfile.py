@@ -1,0 +1,140 @@
+"""Saved plans: written to be reviewed, read to be applied exactly.
+
+Bytes are a function of the plan alone. A saved plan names what it was made against - the digest of
+each spec, the root over its items, the state - and `require_fresh` refuses it when that has moved.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from batchspec.durable import write_file
+from batchspec.errors import Refused, StalePlan, UsageFailure
+from batchspec.plan.document import (
+    FORMAT_VERSION,
+    document_digest,
+    encode,
+    plan_document,
+    read_spec,
+)
+from batchspec.plan.model import Plan, SpecPlan
+from batchspec.plan.sidecar import read_changes, sidecar_of, write_changes
+from batchspec.spec.schema import published_validator
+
+INLINE_CHANGES = 10_000
+"""A saved plan with more changes keeps the rest in a file beside it."""
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Save a plan, and the changes beyond `INLINE_CHANGES` beside it; whole files or none.
+
+    Raises:
+        DiskFailure: The files cannot be written.
+    """
+    document = plan_document(plan)
+    rest = _cut(document, INLINE_CHANGES)
+    if rest:
+        document.pop("digest")
+        document["changes_file"] = write_changes(sidecar_of(path), rest)
+        document["digest"] = document_digest(document)
+    write_file(path, [encode(document)])
+    if not rest:
+        sidecar_of(path).unlink(missing_ok=True)
+
+
+def read_plan(path: Path) -> Plan:
+    """Return a saved plan after checking its version, its shape and its digests.
+
+    Raises:
+        UsageFailure: There is no such file.
+        Refused: It is not an intact plan of a version that this program knows.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageFailure(f"The plan {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise Refused(f"{path} is not a plan: it is not JSON.", hint=_AGAIN) from error
+    _check(path, document)
+    specs = {spec["name"]: list(spec["changes"]) for spec in document["specs"]}
+    if "changes_file" in document:
+        for name, change in read_changes(sidecar_of(path), document["changes_file"]):
+            specs[name].append(change)
+    return Plan(
+        specs=tuple(read_spec(spec, specs[spec["name"]]) for spec in document["specs"]),
+        state=document.get("state", {}),
+    )
+
+
+def require_fresh(saved: Plan, current: Plan) -> None:
+    """Make sure that a saved plan still says exactly what would be done now.
+
+    Raises:
+        StalePlan: It does not; the message names what moved: spec, inputs or state.
+    """
+    now = {spec.name: spec for spec in current.specs}
+    moved = [
+        sentence
+        for spec in saved.specs
+        for sentence in _moved(spec, now.get(spec.name), current.state == saved.state)
+    ]
+    if current.state != saved.state:
+        moved.append(f"The state has moved from {_at(saved)} to {_at(current)}.")
+    if moved:
+        raise StalePlan(f"The saved plan is stale. {' '.join(moved)}", hint=_AGAIN)
+
+
+_AGAIN = "Make the plan again with `batchspec plan --out`, and review it."
+
+
+def _moved(saved: SpecPlan, now: SpecPlan | None, same_state: bool) -> Iterable[str]:  # noqa: FBT001
+    if now is None:
+        yield f"The spec `{saved.name}` is gone."
+        return
+    if saved.digests.get("spec") != now.digests.get("spec"):
+        yield f"The spec `{saved.name}` was edited."
+    if saved.digests.get("inputs") != now.digests.get("inputs"):
+        yield f"The inputs of `{saved.name}`, or what its prompt makes of them, have changed."
+    elif same_state and saved.digests == now.digests and _work(saved) != _work(now):
+        yield f"For `{saved.name}`, other items would be submitted now than were planned."
+
+
+def _work(spec: SpecPlan) -> set[tuple[str, str, str]]:
+    return {(c.key, c.action.value, c.request_hash) for c in spec.changes}
+
+
+def _at(plan: Plan) -> str:
+    lineage, serial = plan.state.get("lineage", "none"), plan.state.get("serial", "none")
+    return f"lineage {lineage}, serial {serial}"
+
+
+def _cut(document: dict[str, Any], limit: int) -> list[tuple[str, dict[str, Any]]]:
+    """Take the changes beyond ``limit`` out of a document and return them with their spec."""
+    rest: list[tuple[str, dict[str, Any]]] = []
+    for spec in document["specs"]:
+        changes = iter(spec["changes"])
+        spec["changes"] = list(islice(changes, limit))
+        limit -= len(spec["changes"])
+        rest += [(spec["name"], change) for change in changes]
+    return rest
+
+
+def _check(path: Path, document: Any) -> None:
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if version != FORMAT_VERSION:
+        raise Refused(
+            f"{path} has format version {version!r}, and this program reads {FORMAT_VERSION}.",
+            hint=_AGAIN,
+        )
+    error = next(iter(published_validator("plan").iter_errors(document)), None)
+    if error is not None:
+        where = "/".join(str(part) for part in error.absolute_path) or "its top level"
+        raise Refused(f"{path} is not a plan: {where}: {error.message[:200]}.", hint=_AGAIN)
+    if document["digest"] != document_digest(document):
+        raise Refused(
+            f"{path} was changed after it was made: its digest does not match.", hint=_AGAIN
+        )
