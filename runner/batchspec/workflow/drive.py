@@ -73,7 +73,7 @@ class Drive:
 
         Returns:
             The pause until the next look, and whether candidates in progress are all that is
-        in progress are all that is waited for.
+            waited for.
         """
         pause, candidates = 0.0, True
         for tag, doubt in list(self.doubts.items()):
@@ -170,7 +170,10 @@ class Drive:
 
     def _judge_of(self, submission: Submission) -> Callable[[bytes], Judge | None]:
         job = self.jobs.get(submission.spec)
-        return self.judge if job is None else lambda _digest: job.judge
+        if job is None or job.judge is None:
+            return self.judge
+        judge = job.judge
+        return lambda _digest: judge
 
     def _learn(self, submission: Submission) -> None:
         job = self.jobs.get(submission.spec)

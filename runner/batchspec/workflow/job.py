@@ -27,9 +27,11 @@ class Job:
     """
 
     loaded: LoadedSpec
-    judge: Judge
+    judge: Judge | None = None
     plan: SpecPlan | None = None
     """The newest round's plan."""
+    planned_at: int = -1
+    """The ledger's serial at the newest plan: planning again is of use once it has moved."""
     round: int = 0
     chunks: deque[Chunk] = field(default_factory=deque)
     """What is still to be submitted in this round."""

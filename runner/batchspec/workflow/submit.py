@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Generator
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum, auto
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind, Page
@@ -17,7 +16,7 @@ from batchspec.crashpoints import reached
 from batchspec.errors import EnvironmentFailure
 from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
 from batchspec.state.ledger import Armed
-from batchspec.state.model import OPEN, Submission, SubmissionState
+from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, body, claims
 from batchspec.workflow.patience import PASSING, as_failure, given_up, patiently, pause_after
 from batchspec.workflow.worker import Worker
@@ -207,10 +206,3 @@ def _bound(worker: Worker, order: Order, batch: Batch) -> Generator[Event, None,
     worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
     worker.note_serial()
     return Sent.BOUND
-
-
-def held_back(worker: Worker) -> Decimal:
-    """Return the ceiling of what open submissions may still cost."""
-    return sum(
-        (Decimal(s.usd_max) for s in worker.ledger.submissions(OPEN) if s.usd_max), Decimal(0)
-    )

@@ -12,7 +12,8 @@ from batchspec.cli.arguments import (
     usd,
 )
 from batchspec.cli.working import work_on_specs
-from batchspec.workflow.run import RunOptions, run_specs
+from batchspec.workflow.options import RunOptions
+from batchspec.workflow.run import run_specs
 
 if TYPE_CHECKING:
     import argparse

@@ -1,0 +1,77 @@
+"""Canceling batches in flight, and keeping what they answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+
+from batchspec.api.port import ApiFailure, Batch, FailureKind, ProcessingStatus
+from batchspec.events import Event, Notice, Waiting
+from batchspec.spec.project import LoadedSpec
+from batchspec.state.model import OPEN, Submission
+from batchspec.workflow.context import Session
+from batchspec.workflow.drive import Drive
+from batchspec.workflow.options import DONE, RunOptions, RunResult
+from batchspec.workflow.patience import as_failure, patiently
+from batchspec.workflow.rounds import Rounds
+from batchspec.workflow.worker import Worker
+
+
+def cancel_specs(
+    session: Session, specs: Sequence[LoadedSpec]
+) -> Generator[Event, None, RunResult]:
+    """Ask the API to cancel the specs' batches, wait for their end, and take in what was answered.
+
+    Only batches whose ids the ledger knows are canceled; one in doubt is settled first (protocol
+    §3.4 (7)). What was answered before the cancel is paid, and kept; the rest costs nothing and is
+    asked again by the next run.
+    """
+    names = {loaded.spec.name for loaded in specs}
+    with session.writer("cancel") as ledger:
+        if not ledger.submissions(OPEN):
+            yield Notice(message="Nothing is in flight.")
+            return RunResult(exit_code=DONE)
+        rounds = Rounds(session=session, ledger=ledger, options=RunOptions())
+        jobs = {job.name: job for job in rounds.jobs(specs)}
+        worker = Worker(session=session, ledger=ledger, api=session.api())
+        drive = Drive(worker=worker, jobs=jobs, judge=rounds.judge_of)
+        drive.resume()
+        canceled: set[str] = set()
+        pauses = session.waits.polls()
+        while True:
+            pause, _ = yield from drive.settle()
+            for submission in drive.open():
+                if submission.spec in names and submission.tag not in canceled:
+                    canceled.add(submission.tag)
+                    yield from _cancel(worker, submission)
+            yield from drive.poll(force=True)
+            left = [s for s in drive.open() if s.spec in names]
+            if not left and not drive.doubts:
+                return RunResult(exit_code=DONE)
+            wait = next(pauses)
+            yield Waiting(
+                why="waiting for canceled batches to end",
+                seconds=wait,
+                open_batches=len(left),
+                open_requests=sum(submission.requests for submission in left),
+            )
+            session.clock.sleep(min(wait, pause) if pause else wait)
+
+
+def _cancel(worker: Worker, submission: Submission) -> Generator[Event, None, None]:
+    batch_id = submission.batch_id or ""
+    doing = f"canceling {batch_id}"
+    try:
+        batch = yield from patiently(worker.session, _canceling(worker, batch_id), doing)
+    except ApiFailure as failure:
+        if failure.kind in (FailureKind.REJECTED, FailureKind.NOT_FOUND):
+            yield Notice(message=f"{batch_id} could not be canceled: {failure.message}.")
+            return
+        raise as_failure(failure, doing) from failure
+    if batch.status is ProcessingStatus.ENDED:
+        yield Notice(message=f"{batch_id} had ended already; its answers are paid and kept.")
+    else:
+        yield Notice(message=f"{batch_id} is being canceled; what is answered by then is kept.")
+
+
+def _canceling(worker: Worker, batch_id: str) -> Callable[[], Batch]:
+    return lambda: worker.api.cancel(batch_id)

@@ -1,0 +1,41 @@
+"""What a run may do, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from batchspec.plan.model import Plan
+from batchspec.problems import Problem
+
+DONE, PROBLEMS, ITEMS_FAILED = 0, 1, 3
+"""Exit codes of DESIGN §4 that a run itself decides; refusals and failures carry their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run may do."""
+
+    detach: bool = False
+    """Return once everything is submitted."""
+    max_usd: Decimal | None = None
+    """Refuse when the run may cost more than this."""
+    retry_failed: bool = False
+    """Ask again for items whose retries are spent."""
+    assume_foreign: bool = False
+    """Unknown batches in progress are somebody else's: do not wait for them."""
+    submit: bool = True
+    """False: only take in what has ended (`batchspec collect`)."""
+    expect: Callable[[Plan], None] | None = None
+    """Called with the first plan before anything is submitted; raises to refuse (`apply`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended."""
+
+    exit_code: int
+    problems: tuple[Problem, ...] = ()
+    plan: Plan | None = None
+    """The plan that the run began with."""

@@ -1,0 +1,62 @@
+"""Finding paid batches that the state does not know, and taking their results in."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+
+from batchspec.events import Event, Notice, Waiting
+from batchspec.problems import Problem, has_errors
+from batchspec.spec.project import LoadedSpec
+from batchspec.workflow.context import Session
+from batchspec.workflow.drive import Drive
+from batchspec.workflow.job import Job
+from batchspec.workflow.options import DONE, PROBLEMS, RunOptions, RunResult
+from batchspec.workflow.rounds import Rounds
+from batchspec.workflow.submit import look
+from batchspec.workflow.survey import Wanted, survey
+from batchspec.workflow.worker import Worker
+
+
+def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, None, RunResult]:
+    """Settle what is in doubt, then read every batch of the retention period (29 days).
+
+    Batches of this project in progress are waited for; everything that carries our ids is taken
+    in, whoever sent it. Outputs are written by the next `batchspec run`, which asks nothing that
+    was answered.
+    """
+    problems: list[Problem] = []
+    with session.writer("recover") as ledger:
+        rounds = Rounds(session=session, ledger=ledger, options=RunOptions())
+        jobs = {job.name: job for job in rounds.jobs(specs)}
+        for job in jobs.values():
+            problems += yield from rounds.next_round(job, finishing=False)
+        if has_errors(problems):
+            return RunResult(exit_code=PROBLEMS, problems=tuple(problems))
+        worker = Worker(session=session, ledger=ledger, api=session.api())
+        drive = Drive(worker=worker, jobs=jobs, judge=rounds.judge_of)
+        drive.resume()
+        yield from _settled(worker, drive)
+        sight = yield from look(worker)
+        wanted = Wanted(judge=rounds.judge_of, everything=True)
+        taken = yield from survey(worker, wanted, sight)
+        yield from drive.poll(force=True)
+        yield Notice(message=_summary(taken, jobs))
+    return RunResult(exit_code=DONE, problems=tuple(problems))
+
+
+def _settled(worker: Worker, drive: Drive) -> Generator[Event, None, None]:
+    while drive.doubts:
+        pause, _ = yield from drive.settle()
+        if drive.doubts:
+            yield Waiting(why="settling what is in doubt", seconds=pause)
+            worker.session.clock.sleep(pause)
+
+
+def _summary(taken: int, jobs: dict[str, Job]) -> str:
+    if not taken:
+        return "The workspace has no paid answer that the state lacks."
+    names = ", ".join(sorted(jobs))
+    return (
+        f"Took in {taken} answers that the state did not have. `batchspec run` writes the outputs "
+        f"of {names} from them."
+    )

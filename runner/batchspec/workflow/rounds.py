@@ -1,0 +1,162 @@
+"""One round of a spec: plan it, then either write what is to be asked or finish its outputs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+from batchspec.api.client import warm_up
+from batchspec.events import Event, PlanReady
+from batchspec.outputs.rows import Judge
+from batchspec.plan.model import Plan, Reason, SpecPlan
+from batchspec.plan.questions import Spool
+from batchspec.problems import Problem, has_errors
+from batchspec.spec.project import LoadedSpec
+from batchspec.state.model import OPEN, UNRESOLVED
+from batchspec.state.writer import SqliteLedger
+from batchspec.workflow.chunks import arrange, claims, sweep, write_chunks
+from batchspec.workflow.context import Session
+from batchspec.workflow.finish import finish
+from batchspec.workflow.job import Job
+from batchspec.workflow.options import RunOptions
+from batchspec.workflow.planning import Planned, PlanOptions, plan_of, plan_one
+
+CANARY_FROM = 20_000
+"""From so many requests on, the first submission of a prompt that was never answered is small."""
+CANARY_REQUESTS = 50
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Plans specs for a run, as often as it takes."""
+
+    session: Session
+    ledger: SqliteLedger
+    options: RunOptions
+    _jobs: dict[str, Job] = field(default_factory=dict)
+    _judges: dict[bytes, Judge] = field(default_factory=dict)
+    _judged_serial: int = -1
+
+    def jobs(self, specs: Sequence[LoadedSpec]) -> list[Job]:
+        """Return a job for each spec, and clear away what a crash left unnamed."""
+        sweep(self.session, {s.segment for s in self.ledger.submissions() if s.segment})
+        self._jobs = {loaded.spec.name: Job(loaded=loaded) for loaded in specs}
+        return list(self._jobs.values())
+
+    def plan(self) -> Plan:
+        """Return the newest plans of all jobs as one."""
+        plans = tuple(job.plan for job in self._jobs.values() if job.plan is not None)
+        return plan_of(plans, self.ledger)
+
+    def judge_of(self, digest: bytes) -> Judge | None:
+        """Return the judge of the spec that is about to ask a question, or None."""
+        if self._judged_serial != self.ledger.serial:
+            self._judges = {
+                asked: job.judge
+                for job in self._jobs.values()
+                if job.judge is not None
+                for chunk in job.chunks
+                for asked, _ in claims(self.session, chunk.segment)
+            }
+            self._judged_serial = self.ledger.serial
+        return self._judges.get(digest)
+
+    def next_round(
+        self, job: Job, *, finishing: bool
+    ) -> Generator[Event, None, tuple[Problem, ...]]:
+        """Plan a job; write its chunks, or, when nothing is left to ask, its outputs.
+
+        Args:
+            job: The job, with nothing of its own in flight after its first round.
+            finishing: Whether outputs may be written in this round.
+        """
+        spool_path = self.session.project.root / ".batchspec" / "tmp" / f"{job.name}.spool"
+        with self.session.engine() as engine, Spool(spool_path) as spool:
+            options = PlanOptions(
+                retry_failed=self.options.retry_failed and job.round == 0,
+                hold_canceled=job.canceled,
+            )
+            planned, problems = plan_one(
+                self.session, engine, job.loaded, self.ledger, options, spool
+            )
+            if planned is None or has_errors(problems):
+                return problems
+            job.round += 1
+            job.planned_at = self.ledger.serial
+            job.plan, job.judge = planned.plan, Judge(planned.schema)
+            if job.round == 1:
+                yield _ready(planned.plan)
+            if self._asks(job, planned.plan):
+                return problems + self._write(job, planned, spool)
+            if finishing:
+                yield from finish(self.session, self.ledger, job, planned, engine)
+        return problems
+
+    def _asks(self, job: Job, plan: SpecPlan) -> bool:
+        return bool(plan.requests) and self.options.submit and not job.stopped
+
+    def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
+        warm_up()
+        canary = self._canary(job, planned.plan)
+        taken = {s.requests for s in self.ledger.submissions(UNRESOLVED)}
+        limits = job.loaded.spec.batch
+        batches, problems = arrange(planned.items.questions(), limits, canary, taken)
+        if problems:
+            return problems
+        most = planned.plan.estimate.usd_max
+        job.chunks = deque(
+            write_chunks(
+                self.session,
+                planned.items.questions(),
+                spool,
+                batches=batches,
+                canary=bool(canary),
+                usd_most_per_request=None if most is None else most / planned.plan.requests,
+            )
+        )
+        planned.items.write_baseline(self.session.baseline(job.name, pending=True))
+        return ()
+
+    def _canary(self, job: Job, plan: SpecPlan) -> int:
+        """Return how many requests the first submission has, or 0 for no canary."""
+        asked = job.loaded.spec.canary
+        if asked == 0 or job.round > 1 or plan.counts.unchanged:
+            return 0
+        if asked is None:
+            if self.options.detach or plan.requests < CANARY_FROM:
+                return 0
+            asked = CANARY_REQUESTS
+        in_flight = [s.tag for s in self.ledger.submissions(OPEN) if s.spec == job.name]
+        if in_flight:
+            job.canary = in_flight[-1]
+            return 0
+        return asked if plan.requests > asked else 0
+
+
+def promote_baseline(session: Session, job: Job) -> None:
+    """Make the items of the plan that is being submitted the ones the next plan compares with."""
+    pending, current = session.baseline(job.name, pending=True), session.baseline(job.name)
+    for source, target in zip(pending.files(), current.files(), strict=True):
+        if source.exists():
+            source.replace(target)
+    job.applied = True
+
+
+def _ready(plan: SpecPlan) -> PlanReady:
+    counts = plan.counts
+    return PlanReady(
+        spec=plan.name,
+        items=plan.items,
+        submit=counts.submit,
+        requests=plan.requests,
+        unchanged=counts.unchanged,
+        failed=counts.failed,
+        in_flight=counts.in_flight,
+        usd=plan.estimate.usd,
+    )
+
+
+def only_retries(plan: SpecPlan) -> bool:
+    """Tell whether every item that a plan would submit has an outcome already."""
+    return plan.counts.submit == plan.reasons.get(Reason.RETRY, 0)

@@ -1,0 +1,199 @@
+"""A run: plan, submit, wait, collect, plan again for what has to be retried, write outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+from batchspec.errors import OverBudget
+from batchspec.events import Event, Notice, RetryRound, Waiting
+from batchspec.problems import Problem, has_errors
+from batchspec.spec.project import LoadedSpec
+from batchspec.state.ledger import ClaimConflict
+from batchspec.state.model import OPEN
+from batchspec.state.writer import SqliteLedger
+from batchspec.workflow.budgets import spec_complaint, total_complaint
+from batchspec.workflow.context import Session
+from batchspec.workflow.drive import Drive
+from batchspec.workflow.job import Job
+from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions, RunResult
+from batchspec.workflow.rounds import Rounds, promote_baseline
+from batchspec.workflow.worker import Worker
+
+
+def run_specs(
+    session: Session, specs: Sequence[LoadedSpec], options: RunOptions
+) -> Generator[Event, None, RunResult]:
+    """Run specs to their outputs, resuming whatever is open first.
+
+    Raises:
+        StateLocked: another process is at work on this state.
+        OverBudget: it may cost more than a budget allows; nothing was submitted.
+        Failure: the environment does not let it go on; what was submitted goes on, and the next
+            run resumes it.
+    """
+    with session.writer("run" if options.submit else "collect") as ledger:
+        rounds = Rounds(session=session, ledger=ledger, options=options)
+        run = _Run(session=session, ledger=ledger, options=options, rounds=rounds)
+        return (yield from run.go(specs))
+
+
+def collect_specs(
+    session: Session, specs: Sequence[LoadedSpec]
+) -> Generator[Event, None, RunResult]:
+    """Take in what has ended and write the outputs that are complete; submit nothing."""
+    return (yield from run_specs(session, specs, RunOptions(submit=False, detach=True)))
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run over some specs."""
+
+    session: Session
+    ledger: SqliteLedger
+    options: RunOptions
+    rounds: Rounds
+    jobs: list[Job] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def go(self, specs: Sequence[LoadedSpec]) -> Generator[Event, None, RunResult]:
+        self.jobs = self.rounds.jobs(specs)
+        open_before = self.ledger.submissions(OPEN)
+        for job in self.jobs:
+            yield from self._plan(job, finishing=not open_before)
+        plan = self.rounds.plan()
+        if not has_errors(self.problems):
+            if self.options.expect is not None:
+                self.options.expect(plan)
+            self._keep_budgets()
+            if open_before or any(job.chunks for job in self.jobs):
+                yield from self._work()
+        return RunResult(exit_code=self._exit_code(), problems=tuple(self.problems), plan=plan)
+
+    def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
+        self.problems += yield from self.rounds.next_round(job, finishing=finishing)
+
+    def _over_budget(self, jobs: Sequence[Job]) -> str:
+        limits = (
+            ("--max-usd", self.options.max_usd),
+            ("the project's `budget.max_usd`", self.session.project.config.budget.max_usd),
+        )
+        own = (spec_complaint(self.ledger, job) for job in jobs)
+        return next(filter(None, own), "") or total_complaint(self.ledger, self.jobs, limits)
+
+    def _keep_budgets(self) -> None:
+        """Refuse to go on when a ceiling does not allow what would be submitted.
+
+        Raises:
+            OverBudget: nothing was submitted since the ceilings were last checked.
+        """
+        complaint = self._over_budget(self.jobs)
+        if complaint:
+            raise OverBudget(
+                complaint,
+                hint="Nothing was submitted. Raise the budget, lower `max_tokens`, or ask for "
+                "fewer items (`inputs.sample`).",
+            )
+
+    def _work(self) -> Generator[Event, None, None]:
+        worker = Worker(session=self.session, ledger=self.ledger, api=self.session.api())
+        drive = Drive(
+            worker=worker,
+            jobs={job.name: job for job in self.jobs},
+            judge=self.rounds.judge_of,
+            assume_foreign=self.options.assume_foreign,
+        )
+        drive.resume()
+        pauses = self.session.waits.polls()
+        while not has_errors(self.problems):
+            doubt_pause, only_candidates = yield from drive.settle()
+            if (yield from drive.poll()):
+                pauses = self.session.waits.polls()
+            if not drive.doubts and (yield from self._submit_next(drive)):
+                continue
+            if (yield from self._next_rounds(drive)):
+                continue
+            if self._may_stop(drive, only_candidates=only_candidates):
+                return
+            pause = next(pauses)
+            drive.pause_polls(pause)
+            pause = min(pause, doubt_pause) if doubt_pause else pause
+            if not drive.doubts:
+                yield self._waiting(drive, pause)
+            self.session.clock.sleep(pause)
+
+    def _submit_next(self, drive: Drive) -> Generator[Event, None, bool]:
+        """Send one chunk of the first job that may; tell whether something happened."""
+        for job in self.jobs:
+            if not job.may_submit():
+                continue
+            try:
+                fits = yield from drive.submit(job)
+            except ClaimConflict as conflict:
+                yield Notice(message=f"{conflict.message} Planning again.")
+                fits = False
+            if not fits:
+                yield from self._plan_again()
+            elif not job.applied:
+                promote_baseline(self.session, job)
+            return True
+        return False
+
+    def _plan_again(self) -> Generator[Event, None, None]:
+        """Drop what was about to be submitted: the state has moved, so plan it anew."""
+        for job in self.jobs:
+            if job.chunks:
+                job.chunks.clear()
+                yield from self._plan(job, finishing=False)
+        self._keep_budgets()
+
+    def _next_rounds(self, drive: Drive) -> Generator[Event, None, bool]:
+        """Plan again the specs of which nothing is in flight; tell whether one has new chunks."""
+        busy = {submission.spec for submission in self.ledger.submissions(OPEN)}
+        more = False
+        for job in self.jobs:
+            waiting = job.chunks and not job.stopped
+            settled = job.planned_at == self.ledger.serial and not job.stopped
+            if job.done is not None or job.name in busy or waiting or settled or drive.doubts:
+                continue
+            if job.chunks:
+                dropped = sum(chunk.requests for chunk in job.chunks)
+                job.chunks.clear()
+                yield Notice(message=f"{dropped} requests are not submitted. {job.stopped}")
+            yield from self._plan(job, finishing=True)
+            if job.chunks:
+                more = True
+                yield from self._retry(job)
+        return more
+
+    def _retry(self, job: Job) -> Generator[Event, None, None]:
+        complaint = self._over_budget([job])
+        if complaint:
+            job.stopped = f"{complaint} Failed items are not asked again."
+            job.chunks.clear()
+            yield Notice(message=job.stopped, warning=True)
+        elif job.submitted:
+            requests = sum(chunk.requests for chunk in job.chunks)
+            yield RetryRound(spec=job.name, requests=requests, why="failed in a way that may pass")
+
+    def _may_stop(self, drive: Drive, *, only_candidates: bool) -> bool:
+        if not self.options.submit:
+            return True
+        if self.options.detach:
+            return only_candidates if drive.doubts else True
+        return not drive.open() and not drive.doubts
+
+    def _waiting(self, drive: Drive, seconds: float) -> Waiting:
+        open_now = drive.open()
+        return Waiting(
+            why="waiting for batches to end",
+            seconds=seconds,
+            open_batches=len(open_now),
+            open_requests=sum(submission.requests for submission in open_now),
+        )
+
+    def _exit_code(self) -> int:
+        if has_errors(self.problems):
+            return PROBLEMS
+        failed = any(job.failed_items or job.failed_checks or job.stopped for job in self.jobs)
+        return ITEMS_FAILED if failed else DONE
