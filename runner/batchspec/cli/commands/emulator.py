@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchspec.cli.arguments import Shared, add_shared, positive_seconds
+from batchspec.cli.arguments import Shared, add_shared, port, positive_seconds
 from batchspec.cli.result import Result
-from batchspec.emulator.server import start_emulator
+from batchspec.emulator.faults import FaultsError
+from batchspec.emulator.rules import AnswersError
+from batchspec.emulator.server import RunningEmulator, start_emulator
 from batchspec.emulator.settings import EmulatorSettings
 from batchspec.errors import EnvironmentFailure, UsageFailure
 
@@ -42,7 +44,7 @@ class Arguments(Shared):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--port", metavar="PORT", type=int, default=0, help="port (default: any free port)"
+        "--port", metavar="PORT", type=port, default=0, help="port (default: any free port)"
     )
     parser.add_argument(
         "--data-dir",
@@ -67,38 +69,41 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     """Serve until interrupted.
 
     Raises:
-        UsageFailure: an answers or faults file does not exist.
+        UsageFailure: the answers or faults file cannot be used.
         EnvironmentFailure: the port cannot be used.
     """
-    _check_files(args)
-    settings = EmulatorSettings(
-        data_dir=args.data_dir,
-        answers=args.answers,
-        faults=args.faults,
-        delay_seconds=args.delay,
-    )
-    try:
-        server = start_emulator(settings, port=args.port)
-    except OSError as error:
-        raise EnvironmentFailure(
-            f"The emulator cannot listen on port {args.port}: {error.strerror}.",
-            hint="Choose another port, or leave --port out for any free one.",
-        ) from error
-    try:
+    with _start(args) as server:
         _announce(server.base_url, terminal)
-        while True:
-            terminal.clock.sleep(_HOUR)
-    except KeyboardInterrupt:
-        terminal.note("The emulator stops; its batches stay in its data folder.")
-    finally:
-        server.close()
+        try:
+            while True:
+                terminal.clock.sleep(_HOUR)
+        except KeyboardInterrupt:
+            terminal.note("The emulator stops; its batches stay in its data folder.")
     return Result()
 
 
-def _check_files(args: Arguments) -> None:
-    for option, path in (("--answers", args.answers), ("--faults", args.faults)):
-        if path is not None and not path.is_file():
-            raise UsageFailure(f"{option} {path} is not a file.")
+def _start(args: Arguments) -> RunningEmulator:
+    settings = EmulatorSettings(
+        data_dir=args.data_dir,
+        answers=_file("--answers", args.answers),
+        faults=_file("--faults", args.faults),
+        delay_seconds=args.delay,
+    )
+    try:
+        return start_emulator(settings, port=args.port)
+    except (AnswersError, FaultsError) as error:
+        raise UsageFailure(str(error)) from error
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The emulator cannot start on port {args.port}: {error.strerror}.",
+            hint="Choose another port, or leave --port out for any free one.",
+        ) from error
+
+
+def _file(option: str, path: Path | None) -> Path | None:
+    if path is not None and not path.is_file():
+        raise UsageFailure(f"{option} {path} is not a file.")
+    return path
 
 
 def _announce(base_url: str, terminal: Terminal) -> None:
