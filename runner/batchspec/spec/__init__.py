@@ -1,1 +1,1 @@
-"""Specs: YAML with positions, its JSON Schema, frozen models, rules, and the project they live in."""
+"""Specs: YAML with positions, JSON Schema, frozen models, rules, and the project around them."""

@@ -7,13 +7,21 @@ asserts that they and these models agree field by field. Defaults live here, onc
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Name = str
 """``[a-z0-9][a-z0-9-]{0,62}``, checked by the JSON Schema."""
 JsonObject = dict[str, Any]
+
+
+def _listed(value: object) -> object:
+    """Let an author write one entry without a list around it."""
+    return value if value is None or isinstance(value, (list, tuple)) else (value,)
+
+
+Listed = BeforeValidator(_listed)
 
 
 class Record(BaseModel):
@@ -43,10 +51,10 @@ class Inputs(Record):
     """Where items come from: exactly one of sql, files, table, rows."""
 
     sql: str | FileRef | None = None
-    files: tuple[str, ...] | None = None
+    files: Annotated[tuple[str, ...] | None, Listed] = None
     table: str | None = None
     rows: tuple[JsonObject, ...] | None = None
-    key: tuple[str, ...] | None = None
+    key: Annotated[tuple[str, ...] | None, Listed] = None
     """Columns naming an item; None only for ``files``, where it means ``path``."""
     sample: Sample | None = None
 
@@ -72,7 +80,9 @@ class Prompt(Record):
 class Response(Record):
     """What an answer must look like."""
 
-    schema_: JsonObject | FileRef | None = Field(default=None, alias="schema")
+    schema_: FileRef | JsonObject | None = Field(
+        default=None, alias="schema", union_mode="left_to_right"
+    )
     """Sent as structured output and validated here."""
     on_invalid: Literal["retry", "keep", "fail"] = "retry"
     attempts: int = 2
@@ -131,7 +141,7 @@ class Spec(Record):
     params: JsonObject = Field(default_factory=dict)
     """Any other Messages parameter, passed through (fact sheet §1.5)."""
     response: Response = Field(default_factory=Response)
-    outputs: tuple[Output, ...]
+    outputs: Annotated[tuple[Output, ...], Listed]
     checks: tuple[Check, ...] = ()
     retry: Retry = Field(default_factory=Retry)
     budget: Budget = Field(default_factory=Budget)

@@ -1,0 +1,32 @@
+"""What the rules need to know of a model. The values are data in `api/catalogue.json`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """Limits and abilities of one model (fact sheet §4.2, §6)."""
+
+    id: str
+    max_output: int
+    """Most tokens of one answer without a beta."""
+    max_output_300k: bool
+    """Whether the beta ``output-300k-2026-03-24`` lifts that to 300,000 in batches."""
+    context: int
+    """Tokens of prompt and answer together."""
+    prefill: bool
+    """Whether the last message may be the assistant's."""
+    sampling: bool
+    """Whether temperature, top_p and top_k are accepted under ``anthropic-version: 2023-06-01``."""
+    structured_outputs: bool
+    min_cache_tokens: int | None
+    """Shortest prefix that is cached; None: not on record."""
+    tokenizer: Literal["old", "new"]
+    retires_at: dt.date | None
+    """The announced day; None when none is announced."""
+    deprecated: bool
+    """A retirement is announced; the model still answers until then, sometimes longer."""

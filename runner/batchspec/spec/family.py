@@ -1,0 +1,141 @@
+"""Rules between specs: names, needs, and files that two of them would write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from batchspec.problems import Problem
+from batchspec.spec.draft import Draft
+from batchspec.spec.paths import normal
+from batchspec.spec.words import listing, nearest
+
+
+def family_problems(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    """Yield what is wrong between the specs of a project."""
+    yield from _same_names(drafts)
+    yield from _unknown_needs(drafts)
+    yield from _circles(drafts)
+    yield from _same_outputs(drafts)
+
+
+def in_order(drafts: Sequence[Draft]) -> tuple[Draft, ...]:
+    """Return drafts so that each comes after those it needs; else as given.
+
+    Needs that are not among ``drafts``, and circles, are passed over: they are problems already.
+    """
+    named = {draft.name: draft for draft in drafts}
+    done: dict[str, Draft] = {}
+
+    def visit(draft: Draft, above: frozenset[str]) -> None:
+        if draft.path in done or draft.path in above:
+            return
+        for name in draft.needs:
+            if name in named:
+                visit(named[name], above | {draft.path})
+        done.setdefault(draft.path, draft)
+
+    for draft in drafts:
+        visit(draft, frozenset())
+    return tuple(done.values())
+
+
+def _problem(
+    draft: Draft, code: str, path: tuple[str | int, ...], summary: str, detail: str
+) -> Problem:
+    assert draft.document is not None  # noqa: S101 - its needs or outputs were read from it
+    where = draft.document.place(path)
+    return Problem(code=code, summary=summary, detail=detail, where=where)
+
+
+def _same_names(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    first: dict[str, Draft] = {}
+    for draft in drafts:
+        other = first.setdefault(draft.name, draft)
+        if other is draft:
+            continue
+        for here, there in ((draft, other), (other, draft)):
+            if here.document is not None:
+                yield _problem(
+                    here,
+                    "duplicate-name",
+                    ("name",),
+                    f"the name {here.name} is also the name of {there.path}",
+                    "State and commands tell specs apart by their names. Give one of them another"
+                    " name.",
+                )
+
+
+def _unknown_needs(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    names = [draft.name for draft in drafts]
+    for draft in drafts:
+        for number, name in enumerate(draft.needs):
+            if name not in names:
+                meant = nearest(name, names)
+                hint = f"Did you mean {meant}?" if meant else f"There are {listing(names, 'and')}."
+                yield _problem(
+                    draft,
+                    "unknown-need",
+                    ("needs", number),
+                    f"{draft.name} needs {name}, which is no spec of this project",
+                    f"Its outputs could never be read. {hint}",
+                )
+
+
+def _circles(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    named = {draft.name: draft for draft in drafts}
+    for draft in drafts:
+        circle = _circle(draft, named)
+        # Each circle is reported once: at its member whose name comes first.
+        if circle is not None and draft.name == min(circle):
+            chain = " needs ".join([*circle, circle[0]])
+            number = draft.needs.index(circle[1] if len(circle) > 1 else circle[0])
+            yield _problem(
+                draft,
+                "needs-circle",
+                ("needs", number),
+                f"the needs form a circle: {chain}",
+                "None of them could ever run first. Remove one of these needs.",
+            )
+
+
+def _circle(start: Draft, named: dict[str, Draft]) -> list[str] | None:
+    """Return a way along needs from ``start`` back to itself, as names, if there is one."""
+    ways = [[start.name]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for name in named[way[-1]].needs:
+            if name == start.name:
+                return way
+            if name in named and name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return None
+
+
+def _outputs(draft: Draft) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    outputs = None if draft.document is None else draft.document.get("outputs")
+    listed = isinstance(outputs, list)
+    for number, output in enumerate(outputs if isinstance(outputs, list) else [outputs]):
+        path = output.get("path") if isinstance(output, dict) else None
+        if isinstance(path, str):
+            yield ("outputs", number, "path") if listed else ("outputs", "path"), path
+
+
+def _same_outputs(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for draft in drafts:
+        for place, path in _outputs(draft):
+            claimed = [normal(path), f"{normal(path)}.manifest.json"]
+            taken = next((first[name] for name in claimed if name in first), None)
+            if taken is not None:
+                by = "the same spec" if taken == draft.path else taken
+                yield _problem(
+                    draft,
+                    "output-collision",
+                    place,
+                    f"the output {normal(path)} is also written by {by}",
+                    "Each run would replace the other's answers. Give each output a path of its"
+                    " own.",
+                )
+            first.update({name: draft.path for name in claimed if name not in first})

@@ -1,0 +1,233 @@
+"""The project: its root and settings, its specs, and the order in which they need each other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchspec.problems import Place, Problem, Severity, has_errors
+from batchspec.spec.document import Document, NodePath
+from batchspec.spec.draft import Draft, Reading, read_draft
+from batchspec.spec.facts import ModelFacts
+from batchspec.spec.family import family_problems, in_order
+from batchspec.spec.find import choose, find_specs
+from batchspec.spec.load import read_yaml
+from batchspec.spec.model import ProjectFile, Spec
+from batchspec.spec.paths import complaint
+from batchspec.spec.secrets import secret_problems
+from batchspec.spec.settings import base_url_problems, base_url_source, overridden
+from batchspec.spec.shape import shape_problems
+
+PROJECT_FILE = "batchspec.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with specs and data, and the settings that hold there."""
+
+    root: Path
+    """Absolute, symlinks resolved. Every path in a spec is relative to it."""
+    config: ProjectFile
+    """The project file with the environment's settings over it."""
+    name: str
+    """``name`` of the project file, else the folder's name. Part of every custom_id."""
+    state_dir: Path
+    """Absolute. What is known of real work."""
+    emulated_dir: Path
+    """Absolute. What is known of emulated work; never the same as ``state_dir``."""
+    file: Path | None
+    """The project file, if there is one."""
+    document: Document | None = None
+    """The project file's data and places; specs take their defaults from it."""
+
+    @property
+    def cache_dir(self) -> Path:
+        """What can be rebuilt from the state at any time."""
+        return self.state_dir / "cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSpec:
+    """A spec without errors, and where its parts stand."""
+
+    spec: Spec
+    path: str
+    """The file, relative to the project's root, with forward slashes."""
+    document: Document
+
+    def place(self, *path: str | int, key: bool = False) -> Place:
+        """Return where the value at ``path`` stands, or with ``key`` its key."""
+        return self.document.place(path, key=key)
+
+    def inside(self, path: NodePath, line: int, column: int | None = None) -> Place:
+        """Return where a 1-based line and column of the text at ``path`` stands in the file."""
+        return self.document.inside(path, line, column)
+
+
+def find_root(start: Path, override: Path | None) -> Path:
+    """Return the project's root.
+
+    It is ``override``, else the nearest folder from ``start`` upward that has a project file, else
+    ``start``.
+    """
+    if override is not None:
+        return override.resolve()
+    start = start.resolve()
+    return next((at for at in (start, *start.parents) if (at / PROJECT_FILE).is_file()), start)
+
+
+def load_project(
+    root: Path, environ: Mapping[str, str]
+) -> tuple[Project | None, tuple[Problem, ...]]:
+    """Read the project file below ``root``, if there is one, and the environment's settings."""
+    root = root.resolve()
+    file = root / PROJECT_FILE
+    document: Document | None = None
+    problems: tuple[Problem, ...] = _misnamed(root)
+    if file.is_file():
+        document, found = read_yaml(file, root)
+        problems += found
+        if document is None:
+            return None, problems
+        problems += (*shape_problems(document, "project"), *secret_problems(document))
+    data = document.data if document is not None and isinstance(document.data, dict) else {}
+    if has_errors(problems):
+        return None, problems
+    settings, wrong = overridden(data, environ)
+    problems += (*wrong, *_state_problems(document, root))
+    config = ProjectFile.model_validate(settings)
+    problems += _base_url(config, document, environ)
+    if has_errors(problems):
+        return None, problems
+    return _project(root, config, file if document else None, document), problems
+
+
+def _project(
+    root: Path, config: ProjectFile, file: Path | None, document: Document | None
+) -> Project:
+    return Project(
+        root=root,
+        config=config,
+        name=config.name or root.name or "project",
+        state_dir=(root / config.state).resolve(),
+        emulated_dir=root / ".batchspec" / "emulated",
+        file=file,
+        document=document,
+    )
+
+
+def _misnamed(root: Path) -> tuple[Problem, ...]:
+    wrong = root / "batchspec.yml"
+    if not wrong.is_file():
+        return ()
+    return (
+        Problem(
+            code="misnamed-project-file",
+            summary="the file batchspec.yml is not read",
+            detail="The project file is called batchspec.yaml, and only that. Rename it.",
+            severity=Severity.WARNING,
+            where=Place(file="batchspec.yml"),
+        ),
+    )
+
+
+def _state_problems(document: Document | None, root: Path) -> tuple[Problem, ...]:
+    state = None if document is None else document.get("state")
+    wrong = complaint(state, root) if isinstance(state, str) else None
+    if document is None or wrong is None:
+        return ()
+    return (
+        Problem(
+            code="path-outside-project",
+            summary=f"the path of state {wrong}",
+            detail="The project file is shared, and a path of one machine is not. Write a path"
+            " below the project, or set BATCHSPEC_STATE on the machine that needs another.",
+            where=document.place(("state",)),
+        ),
+    )
+
+
+def _base_url(
+    config: ProjectFile, document: Document | None, environ: Mapping[str, str]
+) -> tuple[Problem, ...]:
+    if config.api.base_url is None:
+        return ()
+    data = document.data if document is not None else {}
+    variable = base_url_source(data, environ)
+    where = document.place(("api", "base_url")) if variable is None and document else None
+    source = f" It comes from the environment variable {variable}." if variable else ""
+    return tuple(
+        Problem(code="bad-base-url", summary=summary, detail=detail + source, where=where)
+        for summary, detail in base_url_problems(config.api.base_url, environ)
+    )
+
+
+def load_specs(
+    project: Project,
+    selectors: Sequence[str],
+    facts: Mapping[str, ModelFacts],
+    *,
+    today: dt.date | None = None,
+) -> tuple[tuple[LoadedSpec, ...], tuple[Problem, ...]]:
+    """Load specs by path or name, all of the project's when none is selected.
+
+    Args:
+        project: The project.
+        selectors: Paths (as seen from the current folder, else from the root) or names.
+        facts: What is known of models, by id.
+        today: For models that retire; None leaves those rules out.
+
+    Returns:
+        The selected specs without errors of their own, each after those it needs, and every
+        problem of the selected ones, in the order of files and lines.
+    """
+    reading = Reading(
+        root=project.root,
+        config=project.config,
+        defaults=project.document,
+        facts=facts,
+        today=today,
+    )
+    found, problems = find_specs(project.root, project.config.specs, project.document)
+    drafts, chosen, unknown = choose(
+        selectors, found, project.root, functools.partial(read_draft, reading=reading)
+    )
+    files = {draft.path for draft in chosen}
+    shared = tuple(
+        problem
+        for problem in family_problems(drafts)
+        if problem.where is None or problem.where.file in files
+    )
+    problems += unknown
+    problems += tuple(problem for draft in chosen for problem in draft.problems)
+    problems += shared
+    broken = {problem.where.file for problem in shared if problem.where and _stops(problem)}
+    specs = [_loaded(draft) for draft in in_order(chosen) if _is_usable(draft, broken)]
+    return tuple(specs), _sorted(problems)
+
+
+def _stops(problem: Problem) -> bool:
+    return problem.severity is Severity.ERROR
+
+
+def _is_usable(draft: Draft, broken: set[str]) -> bool:
+    return not has_errors(draft.problems) and draft.path not in broken
+
+
+def _loaded(draft: Draft) -> LoadedSpec:
+    assert draft.document is not None  # noqa: S101 - a draft without one has errors
+    spec = Spec.model_validate({**draft.document.data, "name": draft.name})
+    return LoadedSpec(spec=spec, path=draft.path, document=draft.document)
+
+
+def _sorted(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return problems by place; one that several specs inherit from the defaults, once."""
+
+    def order(problem: Problem) -> tuple[str, int, int]:
+        where = problem.where
+        return (where.file, where.line or 0, where.column or 0) if where else ("", 0, 0)
+
+    return tuple(sorted(dict.fromkeys(problems), key=order))

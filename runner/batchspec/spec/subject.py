@@ -1,0 +1,77 @@
+"""What one rule looks at: a document as its author wrote it, and the world it must fit into."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchspec.problems import Problem, Severity
+from batchspec.spec.document import Document, NodePath
+from batchspec.spec.facts import ModelFacts
+from batchspec.spec.model import ProjectFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One spec under examination.
+
+    Its data may be of any shape: a rule looks only at values whose type it knows, since the JSON
+    Schema has its own say and both are reported together.
+    """
+
+    document: Document
+    name: str
+    root: Path
+    """The project's root, resolved."""
+    config: ProjectFile
+    """The project's settings."""
+    facts: Mapping[str, ModelFacts]
+    """Empty: nothing is known of any model, and no rule about models speaks."""
+    today: dt.date | None
+    """None: no rule about dates speaks."""
+
+    def get(self, *path: str | int) -> Any:
+        """Return the value at ``path``, or None."""
+        return self.document.get(*path)
+
+    def mapping(self, *path: str | int) -> dict[str, Any]:
+        """Return the mapping at ``path``; empty when there is none."""
+        value = self.document.get(*path)
+        return value if isinstance(value, dict) else {}
+
+    def entries(self, *path: str | int) -> list[Any]:
+        """Return the list at ``path``; empty when there is none."""
+        value = self.document.get(*path)
+        return value if isinstance(value, list) else []
+
+    @property
+    def model(self) -> ModelFacts | None:
+        """What is known of the spec's model."""
+        model = self.get("model")
+        return self.facts.get(model) if isinstance(model, str) else None
+
+    def error(
+        self, code: str, path: NodePath, summary: str, detail: str, *, key: bool = False
+    ) -> Problem:
+        """Return an error at ``path``."""
+        where = self.document.place(path, key=key)
+        return Problem(code=code, summary=summary, detail=detail, where=where)
+
+    def warning(
+        self, code: str, path: NodePath, summary: str, detail: str, *, key: bool = False
+    ) -> Problem:
+        """Return a warning at ``path``."""
+        where = self.document.place(path, key=key)
+        return Problem(
+            code=code, summary=summary, detail=detail, where=where, severity=Severity.WARNING
+        )
+
+    def strings(self) -> Iterator[tuple[NodePath, str]]:
+        """Yield every text of the spec with its path."""
+        for path in self.document.spots:
+            value = self.document.get(*path)
+            if isinstance(value, str):
+                yield path, value
