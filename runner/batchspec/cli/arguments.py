@@ -100,6 +100,25 @@ def add_emulate(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_submitting(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of commands that submit: `run` and `apply`."""
+    parser.add_argument(
+        "--detach", action="store_true", help="submit and return; `collect` later, or `run` again"
+    )
+    parser.add_argument(
+        "--max-usd",
+        metavar="X",
+        type=usd,
+        help="refuse before submitting when the run may cost more than X USD",
+    )
+    parser.add_argument(
+        "--assume-foreign",
+        action="store_true",
+        help="unknown batches in progress are somebody else's: do not wait for them",
+    )
+    add_retry_failed(parser)
+
+
 def add_retry_failed(parser: argparse.ArgumentParser) -> None:
     """Declare ``--retry-failed``."""
     parser.add_argument(

@@ -67,7 +67,7 @@ def select_named(
     if project is None:
         return None, problems
     facts = load_catalogue(project.config.prices).facts()
-    specs, found = load_specs(project, names, facts)
+    specs, found = load_specs(project, names, facts, today=terminal.clock.now().date())
     problems += found
     if has_errors(problems):
         return None, problems

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchspec.problems import Problem
     from batchspec.spec.project import LoadedSpec
     from batchspec.workflow.context import Session
-    from batchspec.workflow.run import RunResult
+    from batchspec.workflow.options import RunResult
 
     Work = Callable[[Session, tuple[LoadedSpec, ...]], Generator[Event, None, RunResult]]
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batchspec.cli.arguments import (
-    Selecting,
-    add_retry_failed,
-    add_selecting,
-    usd,
-)
+from batchspec.cli.arguments import Selecting, add_selecting, add_submitting
 from batchspec.cli.working import work_on_specs
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.run import run_specs
@@ -39,24 +34,23 @@ class Arguments(Selecting):
     max_usd: Decimal | None
     """Refuse before submitting when the run may cost more than this, in USD."""
     retry_failed: bool
+    """Ask again for items whose retries are spent."""
+    assume_foreign: bool
+    """Unknown batches in progress are somebody else's."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_selecting(parser)
-    parser.add_argument(
-        "--detach", action="store_true", help="submit and return; `collect` later, or `run` again"
-    )
-    parser.add_argument(
-        "--max-usd",
-        metavar="X",
-        type=usd,
-        help="refuse before submitting when the run may cost more than X USD",
-    )
-    add_retry_failed(parser)
+    add_submitting(parser)
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Run the selected specs to their outputs."""
-    options = RunOptions(detach=args.detach, max_usd=args.max_usd, retry_failed=args.retry_failed)
+    options = RunOptions(
+        detach=args.detach,
+        max_usd=args.max_usd,
+        retry_failed=args.retry_failed,
+        assume_foreign=args.assume_foreign,
+    )
     return work_on_specs(args, terminal, lambda session, specs: run_specs(session, specs, options))
