@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 
 SPEC := specs/classify-packages.yaml
 ROWS := .batchspec/emulated/outputs/out/classify-packages.jsonl
+CODE := $(wildcard runner tests benchmarks)
 DEMO := BATCHSPEC_EMULATOR_ANSWERS=specs/answers.yaml $(BIN)/batchspec
 
 .PHONY: demo test check bench wheel crash clean
@@ -50,9 +51,9 @@ test: $(READY)
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/mypy $(CODE)
 	@PYTHONPATH=runner $(BIN)/lint-imports --no-cache
-	@find runner tests benchmarks -name '*.py' -exec wc -l {} + \
+	@find $(CODE) -name '*.py' -exec wc -l {} + \
 	  | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, at most 400"; bad = 1} END {exit bad}'
 
 bench: $(READY)
