@@ -52,7 +52,7 @@ check: $(READY)
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy $(CODE)
-	@PYTHONPATH=runner $(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache
 	@find $(CODE) -name '*.py' -exec wc -l {} + \
 	  | awk '$$2 != "total" && $$1 > 400 {print $$2 ": " $$1 " lines, at most 400"; bad = 1} END {exit bad}'
 
