@@ -1,0 +1,45 @@
+"""Check every digest of state, outputs and manifests, and name stale outputs. Changes nothing.
+
+The exit code is 3 when something is damaged or stale.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchspec.cli.arguments import Selecting as Arguments
+from batchspec.cli.arguments import add_selecting as add_arguments
+from batchspec.cli.exits import DONE, ITEMS_FAILED
+from batchspec.cli.result import Result, stopped_by
+from batchspec.cli.selection import select
+from batchspec.report.findings import findings_json, findings_text
+from batchspec.workflow.context import open_session
+from batchspec.workflow.verify import verify
+
+if TYPE_CHECKING:
+    from batchspec.cli.terminal import Terminal
+
+__all__ = ["EXAMPLES", "Arguments", "add_arguments", "run"]
+
+EXAMPLES = """\
+  batchspec verify                     every spec of the project
+  batchspec verify ticket-triage       one spec
+"""
+
+
+def run(args: Arguments, terminal: Terminal) -> Result:
+    """Return what is not as it was recorded."""
+    selection, problems = select(args, terminal)
+    if selection is None:
+        return stopped_by(problems)
+    session = open_session(
+        selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
+    )
+    with session:
+        findings = verify(session, selection.specs)
+    return Result(
+        exit_code=ITEMS_FAILED if findings else DONE,
+        text=findings_text(findings, len(selection.specs), style=terminal.out_style),
+        json=findings_json(findings),
+        problems=problems,
+    )
