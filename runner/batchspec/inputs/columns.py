@@ -1,0 +1,24 @@
+"""Columns, and text made safe to stand in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a relation."""
+
+    name: str
+    type: str
+    """DuckDB's spelling, e.g. ``VARCHAR`` or ``STRUCT(a INTEGER)``."""
+
+
+def quote_identifier(name: str) -> str:
+    """Return ``name`` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """Return ``text`` as a SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,321 @@
+"""The locked-down DuckDB: the only place that opens it.
+
+The order of the settings is that of `reliability.md` §4.5 as DuckDB 2.0 accepts it: folders first,
+then everything that external access would still allow, then external access off, then the lock.
+Every query gets a cursor of its own, so that a streamed result survives the next statement; hence
+all tables are ordinary tables of the in-memory catalogue, never TEMP ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from batchspec.errors import EnvironmentFailure
+from batchspec.inputs.author_sql import AuthorSelect, read_author_sql
+from batchspec.inputs.columns import Column, quote_identifier, quote_literal
+from batchspec.inputs.sql_errors import AuthorSqlError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+__all__ = ["AuthorSqlError", "Column", "Engine", "quote_identifier", "quote_literal"]
+
+TIMEOUT_SECONDS = 600.0
+"""How long one statement, or one fetch of a streamed one, may take."""
+FETCH_ROWS = 4096
+BATCH_ROWS = 8192
+_ARRIVING = "batchspec_arriving"
+_DESCRIBE = "DESCRIBE "
+
+_MACHINE_CODE = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
+
+
+class Engine:
+    """An in-memory DuckDB that reads below the project only and takes no new settings.
+
+    Use it as a context manager; `close` removes its temporary folder.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        root: Path,
+        scratch: Path,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> None:
+        self.root = root
+        """The project root, symlinks resolved."""
+        self._connection = connection
+        self._scratch = scratch
+        self._timeout = timeout
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        root: Path,
+        extra: tuple[Path, ...] = (),
+        temp: Path,
+        memory_mb: int = 512,
+        threads: int = 2,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> Self:
+        """Open a locked-down engine.
+
+        Args:
+            root: Project root; SQL reads files below it, and relative paths start from it.
+            extra: Further folders that internal statements may read and write.
+            temp: Folder for spilled data; a fresh folder below it is made, and removed on close.
+            memory_mb: Ceiling of DuckDB's memory, in MB.
+            threads: Threads of DuckDB.
+            timeout: Seconds after which a statement is interrupted.
+
+        Raises:
+            EnvironmentFailure: when the temporary folder cannot be made.
+        """
+        scratch = _make_scratch(temp)
+        connection = duckdb.connect(":memory:")
+        root = root.resolve()
+        folders = [root, scratch, *(folder.resolve() for folder in extra)]
+        for setting in _settings(folders, scratch, memory_mb, threads):
+            connection.execute(setting)
+        return cls(connection, root=root, scratch=scratch, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database and remove its temporary files."""
+        self._connection.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+        """Run a statement to its end.
+
+        Raises:
+            AuthorSqlError: when DuckDB refuses it or it runs into the time limit.
+            EnvironmentFailure: when memory or disk run out.
+        """
+        cursor = self._run(sql, params)
+        cursor.close()
+
+    def rows(self, sql: str, params: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query as tuples, streamed. Raises as `execute` does."""
+        cursor = self._run(sql, params)
+        try:
+            while True:
+                with self._guard(cursor):
+                    chunk = cursor.fetchmany(FETCH_ROWS)
+                if not chunk:
+                    return
+                yield from chunk
+        finally:
+            cursor.close()
+
+    def one(self, sql: str, params: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """Return the only row of a query. Raises as `execute` does."""
+        cursor = self._run(sql, params)
+        try:
+            with self._guard(cursor):
+                row = cursor.fetchone()
+        finally:
+            cursor.close()
+        if row is None:
+            raise LookupError(f"The query has no row: {sql}")
+        return row
+
+    def names(self, sql: str) -> tuple[Column, ...]:
+        """Return the columns of a query without running it. Raises as `execute` does."""
+        return tuple(Column(name=row[0], type=row[1]) for row in self.rows(_DESCRIBE + sql))
+
+    def matches(self, pattern: str) -> tuple[str, ...]:
+        """Return the files below the root that an absolute path or glob means, sorted."""
+        query = f"SELECT file FROM glob({quote_literal(pattern)})"  # noqa: S608 - names are ours or quoted
+        found = self.rows(query)
+        return tuple(sorted(row[0] for row in found))
+
+    def batches(
+        self, sql: str, params: Sequence[Any] = (), size: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query as Arrow record batches of at most ``size`` rows, streamed."""
+        cursor = self._run(sql, params)
+        try:
+            reader = iter(cursor.to_arrow_reader(size) or ())
+            while True:
+                with self._guard(cursor):
+                    batch: pa.RecordBatch | None = next(reader, None)
+                if batch is None:
+                    return
+                yield batch
+        finally:
+            cursor.close()
+
+    def register(self, name: str, table: pa.Table | pa.RecordBatch) -> None:
+        """Make, or replace, the table ``name`` with a copy of an Arrow table."""
+        self._load(f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS FROM {_ARRIVING}", table)
+
+    def append(self, name: str, table: pa.Table | pa.RecordBatch) -> None:
+        """Append the rows of an Arrow table to the table ``name``, by column name."""
+        self._load(f"INSERT INTO {quote_identifier(name)} BY NAME FROM {_ARRIVING}", table)
+
+    def check_select(self, sql: str) -> str | None:
+        """Return what is wrong when author SQL is not one plain SELECT, else None."""
+        try:
+            self.select(sql)
+        except AuthorSqlError as error:
+            return error.message
+        return None
+
+    def select(self, sql: str) -> AuthorSelect:
+        """Read author SQL: exactly one SELECT that reads files below the root only.
+
+        Raises:
+            AuthorSqlError: with line and column, when it is anything else.
+        """
+        statement = _without_end(sql)
+        serialized = self.one(
+            "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true)", (statement,)
+        )[0]
+        return read_author_sql(statement, json.loads(serialized), self)
+
+    def names_of(self, select: AuthorSelect) -> tuple[Column, ...]:
+        """Return the columns of author SQL without running it.
+
+        Raises:
+            AuthorSqlError: with line and column in the author's own text.
+        """
+        try:
+            return self.names(select.sql)
+        except AuthorSqlError as error:
+            raise select.translate(error, len(_DESCRIBE)) from None
+
+    def create_view(self, name: str, select: AuthorSelect) -> None:
+        """Make the view ``name`` over author SQL.
+
+        Raises:
+            AuthorSqlError: with line and column in the author's own text.
+        """
+        prefix = f"CREATE OR REPLACE VIEW {quote_identifier(name)} AS "
+        try:
+            self.execute(prefix + select.sql)
+        except AuthorSqlError as error:
+            raise select.translate(error, len(prefix.encode())) from None
+
+    def _load(self, statement: str, table: pa.Table | pa.RecordBatch) -> None:
+        cursor = self._connection.cursor()
+        try:
+            cursor.register(_ARRIVING, table)
+            with self._guard(cursor):
+                cursor.execute(statement)
+        finally:
+            cursor.close()
+
+    def _run(self, sql: str, params: Sequence[Any]) -> duckdb.DuckDBPyConnection:
+        cursor = self._connection.cursor()
+        try:
+            with self._guard(cursor):
+                cursor.execute(sql, list(params) or None)
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
+
+    @contextmanager
+    def _guard(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Bound the time of what DuckDB does inside the block, and translate its errors."""
+        timer = threading.Timer(self._timeout, cursor.interrupt)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except duckdb.InterruptException:
+            raise AuthorSqlError(
+                f"The query took longer than {self._timeout:g} seconds and was stopped."
+            ) from None
+        except (duckdb.InternalException, duckdb.FatalException):
+            raise
+        except (duckdb.OutOfMemoryException, MemoryError) as error:
+            raise EnvironmentFailure(
+                f"DuckDB ran out of memory or of space for temporary files: {_words(error)[0]}",
+                hint="Raise memory_mb in batchspec.yaml, or free disk space.",
+            ) from None
+        except duckdb.Error as error:
+            message, position = _words(error)
+            raise AuthorSqlError(message, position=position) from None
+        finally:
+            timer.cancel()
+
+
+def _make_scratch(temp: Path) -> Path:
+    try:
+        temp.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="duckdb-", dir=temp)).resolve()
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"The folder for temporary files, {temp}, cannot be used: {error.strerror}.",
+            hint="Check its permissions and the free space.",
+        ) from None
+
+
+def _settings(folders: Sequence[Path], scratch: Path, memory_mb: int, threads: int) -> list[str]:
+    allowed = ", ".join(quote_literal(f"{folder}/") for folder in folders)
+    return [
+        "SET GLOBAL TimeZone = 'UTC'",
+        "SET GLOBAL errors_as_json = true",
+        f"SET allowed_directories = [{allowed}]",
+        f"SET temp_directory = {quote_literal(str(scratch))}",
+        f"SET memory_limit = '{int(memory_mb)}MB'",
+        f"SET threads = {int(threads)}",
+        "SET preserve_insertion_order = false",
+        "SET enable_external_file_cache = false",
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        "SET allow_community_extensions = false",
+        "SET allow_extension_repositories = 'forbidden'",
+        "SET allow_persistent_secrets = false",
+        "SET GLOBAL python_enable_replacements = false",
+        # A statement of ours may ask for joins as written; author SQL cannot SET anything.
+        "SET allowed_configs = ['disabled_optimizers']",
+        "SET enable_external_access = false",
+        "SET lock_configuration = true",
+    ]
+
+
+def _without_end(sql: str) -> str:
+    """Return SQL without a final semicolon and what comments follow it; offsets stay the same."""
+    data = sql.encode()
+    try:
+        tokens = duckdb.tokenize(sql)
+    except duckdb.Error:
+        return sql
+    ends = [at for at, kind in tokens if kind != duckdb.token_type.comment]
+    if ends and data[ends[-1] : ends[-1] + 1] == b";":
+        return data[: ends[-1]].decode()
+    return sql
+
+
+def _words(error: Exception) -> tuple[str, int | None]:
+    """Return DuckDB's message without its decoration, and the byte position it names."""
+    text = str(error)
+    start = text.find("{")
+    fields: dict[str, Any] = {}
+    with suppress(ValueError):
+        fields = json.loads(text[start:]) if start >= 0 else {}
+    message = str(fields.get("exception_message", text)).strip()
+    position = fields.get("position")
+    return _MACHINE_CODE.sub("", message), int(position) if position is not None else None
