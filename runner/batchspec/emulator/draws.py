@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_ID_TAIL = 22
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_ID_PAIRS = 11
 _UNIT = float(1 << 64)
 
 
@@ -28,11 +29,11 @@ def unit(*parts: object) -> float:
 
 def make_id(prefix: str, *parts: object) -> str:
     """Return an id shaped like the API's: prefix, ``01``, 22 base58 characters (§1.4)."""
-    number = int.from_bytes(digest(prefix, *parts), "big")
+    number = int.from_bytes(digest(prefix, *parts)[:16], "big")
     tail = []
-    for _ in range(_ID_TAIL):
-        number, index = divmod(number, 58)
-        tail.append(_ALPHABET[index])
+    for _ in range(_ID_PAIRS):
+        number, index = divmod(number, len(_PAIRS))
+        tail.append(_PAIRS[index])
     return f"{prefix}_01{''.join(tail)}"
 
 

@@ -8,7 +8,7 @@ import orjson
 from starlette.routing import Route
 
 from batchspec.emulator.errors import ApiError, json_response
-from batchspec.emulator.gate import Call, Endpoint
+from batchspec.emulator.gate import Call, Endpoint, Prepared
 from batchspec.emulator.intake import Intake, gunzipped
 from batchspec.emulator.lifecycle import BatchRecord, batch_object
 from batchspec.emulator.models import CATALOGUE, find_model
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
     from starlette.responses import Response
-
-    Act = Callable[[], Awaitable[Response]]
 
 _SHORTEST_CANCEL = 0.001
 """Seconds that a cancelled batch is ``canceling`` at least: the answer to the cancel shows it."""
@@ -65,7 +63,7 @@ async def _batch(call: Call) -> BatchRecord:
     return await call.emulator.settled(record)
 
 
-async def _create(call: Call) -> Act:
+async def _create(call: Call) -> Prepared:
     emulator = call.emulator
     intake = Intake(emulator.store.incoming(), emulator.settings, call.terms)
     try:
@@ -89,7 +87,7 @@ async def _create(call: Call) -> Act:
         # The answer is that of the moment of creation: even without a delay it is in progress.
         return json_response(batch_object(record, now - 1, None))
 
-    return act
+    return Prepared(act, intake.discard)
 
 
 def _body(call: Call) -> AsyncIterator[bytes]:
@@ -111,14 +109,14 @@ def _body(call: Call) -> AsyncIterator[bytes]:
     return call.request.stream()
 
 
-async def _retrieve(call: Call) -> Act:
+async def _retrieve(call: Call) -> Prepared:
     async def act() -> Response:
         return json_response(_object(call, await _batch(call)))
 
-    return act
+    return Prepared(act)
 
 
-async def _list(call: Call) -> Act:
+async def _list(call: Call) -> Prepared:
     async def act() -> Response:
         emulator = call.emulator
         records = emulator.store.batches(call.workspace)
@@ -131,10 +129,10 @@ async def _list(call: Call) -> Act:
         data = [_object(call, await emulator.settled(record)) for record in page.items]
         return json_response(page.as_json(data))
 
-    return act
+    return Prepared(act)
 
 
-async def _cancel(call: Call) -> Act:
+async def _cancel(call: Call) -> Prepared:
     async def act() -> Response:
         emulator = call.emulator
         record = await _batch(call)
@@ -149,10 +147,10 @@ async def _cancel(call: Call) -> Act:
             return json_response(batch_object(record, now, None))
         return json_response(_object(call, record))
 
-    return act
+    return Prepared(act)
 
 
-async def _delete(call: Call) -> Act:
+async def _delete(call: Call) -> Prepared:
     async def act() -> Response:
         emulator = call.emulator
         record = await _batch(call)
@@ -164,10 +162,10 @@ async def _delete(call: Call) -> Act:
         emulator.store.delete(record)
         return json_response({"id": record.id, "type": "message_batch_deleted"})
 
-    return act
+    return Prepared(act)
 
 
-async def _results(call: Call) -> Act:
+async def _results(call: Call) -> Prepared:
     async def act() -> Response:
         emulator = call.emulator
         choices = emulator.settings.unknowns
@@ -185,10 +183,10 @@ async def _results(call: Call) -> Act:
             )
         return results_response(emulator.store.files_of(record) / RESULTS, call.firing)
 
-    return act
+    return Prepared(act)
 
 
-async def _count_tokens(call: Call) -> Act:
+async def _count_tokens(call: Call) -> Prepared:
     most = call.emulator.settings.limits.max_message_bytes
     pieces = bytearray()
     async for piece in call.request.stream():
@@ -212,7 +210,7 @@ async def _count_tokens(call: Call) -> Act:
     async def act() -> Response:
         return json_response({"input_tokens": prompt_tokens(params)})
 
-    return act
+    return Prepared(act)
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -233,7 +231,7 @@ def _known_model(name: str) -> Any:
     return model
 
 
-async def _models(call: Call) -> Act:
+async def _models(call: Call) -> Prepared:
     async def act() -> Response:
         query = call.request.query_params
         wanted = query.getlist("lifecycle[]") or query.getlist("lifecycle")
@@ -246,21 +244,23 @@ async def _models(call: Call) -> Act:
         page = page_of(objects, query, empty_when_unknown=False, id_of=lambda value: value["id"])
         return json_response(page.as_json(page.items))
 
-    return act
+    return Prepared(act)
 
 
-async def _model(call: Call) -> Act:
+async def _model(call: Call) -> Prepared:
     async def act() -> Response:
         model = _known_model(str(call.request.path_params["model_id"]))
         return json_response(model.as_json())
 
-    return act
+    return Prepared(act)
 
 
 _BATCHES = "/v1/messages/batches"
 
 
-def _route(path: str, method: str, name: str, prepare: Callable[[Call], Awaitable[Act]]) -> Route:
+def _route(
+    path: str, method: str, name: str, prepare: Callable[[Call], Awaitable[Prepared]]
+) -> Route:
     endpoint = Endpoint(name=name, prepare=prepare)
 
     async def answer(request: Request) -> Response:

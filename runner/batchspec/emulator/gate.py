@@ -49,14 +49,28 @@ class Call:
         return None if value is None else str(value)
 
 
+def _nothing() -> None:
+    """Stand in for a ``discard`` where nothing was put aside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that was read and checked, and can now happen."""
+
+    act: Callable[[], Awaitable[Response]]
+    """Does what was asked."""
+    discard: Callable[[], None] = _nothing
+    """Removes what was put aside for it; does no harm after :attr:`act`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One endpoint of the API."""
 
     name: str
     """Its name in the fault menu."""
-    prepare: Callable[[Call], Awaitable[Callable[[], Awaitable[Response]]]]
-    """Reads and checks the call and returns what does it; nothing has happened before that."""
+    prepare: Callable[[Call], Awaitable[Prepared]]
+    """Reads and checks the call; nothing has happened before :attr:`Prepared.act`."""
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request."""
@@ -76,13 +90,19 @@ class Endpoint:
 
     async def _answer(self, emulator: Emulator, request: Request) -> Response:
         call = admitted(emulator, request)
-        act = await self.prepare(call)
+        prepared = await self.prepare(call)
         call.firing = emulator.faults.take(self.name, call.batch_id)
-        refusal = await _before(call, act)
-        if refusal is not None:
-            return refusal
-        response = await act()
-        return await _after(call, response)
+        slow = next(call.firing.of("slow_commit"), None)
+        if slow is not None:
+            emulator.later(slow.options["seconds"], prepared.act)
+            raise ApiError(slow.options["status"])
+        try:
+            refusal = await _before(call)
+            if refusal is not None:
+                return refusal
+            return await _after(call, await prepared.act())
+        finally:
+            prepared.discard()
 
 
 def admitted(emulator: Emulator, request: Request) -> Call:
@@ -121,7 +141,7 @@ def _bearer(header: str) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-async def _before(call: Call, act: Callable[[], Awaitable[Response]]) -> Response | None:
+async def _before(call: Call) -> Response | None:
     """Apply the faults that come before anything happens."""
     for fault in call.firing.faults:
         if fault.kind == "hang_before":
@@ -132,9 +152,6 @@ async def _before(call: Call, act: Callable[[], Awaitable[Response]]) -> Respons
             return _status(call, fault)
         elif fault.kind == "cut_before":
             return Cut()
-        elif fault.kind == "slow_commit":
-            call.emulator.later(fault.options["seconds"], act)
-            raise ApiError(fault.options["status"])
     return None
 
 

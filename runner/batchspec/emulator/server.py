@@ -24,6 +24,7 @@ from batchspec.emulator.core import Emulator
 from batchspec.emulator.endpoints import ROUTES
 from batchspec.emulator.errors import ApiError, error_response
 from batchspec.emulator.gate import Identity
+from batchspec.emulator.probe import Probe
 from batchspec.emulator.settings import EmulatorSettings
 from batchspec.emulator.wire import Connection
 
@@ -152,6 +153,8 @@ class RunningEmulator:
         self.port: int = self._socket.getsockname()[1]
         self.base_url = f"http://{host}:{self.port}"
         """What a client takes as its base URL."""
+        self.probe = Probe(self.base_url)
+        """Plain HTTP to it: what was paid, faults, the clock."""
         self._ready = threading.Event()
         self._server: _Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

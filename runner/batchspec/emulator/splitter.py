@@ -91,6 +91,7 @@ class BodySplitter:
             found = self._element(start)
             if found is None:
                 break
+            self._check_length(found[0] - start)
             yield Element(self._index, self._base + start, found[0] - start, found[1])
             self._index += 1
             self._stage, start = self._read_after(found[0])
@@ -209,7 +210,11 @@ class BodySplitter:
         held = len(self._buffer)
         if self._stage == "tail" and held > _LONGEST_TAIL:
             raise _diagnose_tail(bytes(self._buffer[:_LONGEST_TAIL]))
-        if self._stage == "element" and self._max_row is not None and held > self._max_row:
+        if self._stage == "element":
+            self._check_length(held)
+
+    def _check_length(self, length: int) -> None:
+        if self._max_row is not None and length > self._max_row:
             raise ApiError(413, f"requests.{self._index}: longer than {self._max_row} bytes")
 
     def _not_an_object(self, start: int) -> ApiError:
