@@ -18,8 +18,14 @@ from batchspec.spec.load import read_yaml
 from batchspec.spec.model import ProjectFile, Spec
 from batchspec.spec.paths import complaint
 from batchspec.spec.secrets import secret_problems
-from batchspec.spec.settings import base_url_problems, base_url_source, overridden
+from batchspec.spec.settings import (
+    API_VERSIONS,
+    base_url_problems,
+    base_url_source,
+    overridden,
+)
 from batchspec.spec.shape import shape_problems
+from batchspec.spec.words import listing
 
 PROJECT_FILE = "batchspec.yaml"
 
@@ -99,7 +105,7 @@ def load_project(
     settings, wrong = overridden(data, environ)
     problems += (*wrong, *_state_problems(document, root))
     config = ProjectFile.model_validate(settings)
-    problems += _base_url(config, document, environ)
+    problems += (*_base_url(config, document, environ), *_version(config, document))
     if has_errors(problems):
         return None, problems
     return _project(root, config, file if document else None, document), problems
@@ -162,6 +168,23 @@ def _base_url(
     return tuple(
         Problem(code="bad-base-url", summary=summary, detail=detail + source, where=where)
         for summary, detail in base_url_problems(config.api.base_url, environ)
+    )
+
+
+def _version(config: ProjectFile, document: Document | None) -> tuple[Problem, ...]:
+    version = config.api.anthropic_version
+    if version in API_VERSIONS:
+        return ()
+    named = document is not None and document.get("api", "anthropic_version") == version
+    return (
+        Problem(
+            code="unknown-api-version",
+            summary=f"the API version {version} is not known",
+            detail="The API refuses versions it does not have. The known ones are"
+            f" {listing(API_VERSIONS, 'and')}.",
+            severity=Severity.WARNING,
+            where=document.place(("api", "anthropic_version")) if named and document else None,
+        ),
     )
 
 

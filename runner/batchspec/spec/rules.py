@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from batchspec.problems import Problem
+from batchspec.spec import (
+    rules_files,
+    rules_model,
+    rules_params,
+    rules_prompt,
+    rules_response,
+    rules_settings,
+)
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.subject import Subject
 
@@ -12,7 +20,31 @@ __all__ = ["RULES", "ModelFacts", "Rule", "rule_problems"]
 
 Rule = Callable[[Subject], Iterator[Problem]]
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    rules_model.unknown_model,
+    rules_model.retiring_model,
+    rules_model.too_many_tokens,
+    rules_model.sampling,
+    rules_params.owned_params,
+    rules_params.params_not_in_batches,
+    rules_params.not_params,
+    rules_params.unknown_params,
+    rules_prompt.block_kinds,
+    rules_prompt.citations_in_text,
+    rules_prompt.first_turn,
+    rules_prompt.prefill,
+    rules_response.response_without_effect,
+    rules_response.schema_without_support,
+    rules_response.schema_subset,
+    rules_files.paths_inside,
+    rules_files.missing_files,
+    rules_files.output_format,
+    rules_files.output_over_input,
+    rules_settings.needs_are_planned,
+    rules_settings.duplicate_checks,
+    rules_settings.empty_budget,
+    rules_settings.budget_above_project,
+)
 
 
 def rule_problems(subject: Subject) -> tuple[Problem, ...]:

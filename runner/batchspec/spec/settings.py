@@ -30,6 +30,9 @@ _VARIABLES: dict[str, tuple[NodePath, Callable[[str], Any]]] = {
     "BATCHSPEC_MEMORY_MB": (("memory_mb",), int),
 }
 
+API_VERSIONS = ("2023-06-01", "2026-10-21")
+"""Values of the anthropic-version header that the API is known to take (fact sheet §1.2)."""
+
 _LIFT = "BATCHSPEC_ALLOW_INSECURE_BASE_URL"
 
 

@@ -109,7 +109,8 @@ class _Shape:
             for inners in branches.values()
             if not any(e.validator == "type" and not e.relative_path for e in inners)
         ]
-        self.take(min(fitting, key=_length))
+        closest = min(fitting, key=len)
+        self.take(closest)
 
     def _exactly_one(self, error: JsonError, path: NodePath) -> None:
         keys = tuple(branch["required"][0] for branch in error.validator_value)
@@ -186,10 +187,6 @@ class _Shape:
         elif of_key:
             detail = about(self._schema, path[:-1]).get("description", "")
         self._add("bad-value", path, summary, detail, key=of_key)
-
-
-def _length(errors: list[JsonError]) -> int:
-    return len(errors)
 
 
 _COMPLAINTS: dict[str, Callable[[Any, Any], str]] = {

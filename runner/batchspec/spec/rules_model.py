@@ -1,0 +1,97 @@
+"""Rules about the model: does it exist, does it still answer, and how long may an answer be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchspec.problems import Problem
+from batchspec.spec.document import shown
+from batchspec.spec.hints import SAMPLING
+from batchspec.spec.subject import Subject
+from batchspec.spec.words import nearest
+
+LONG_OUTPUT_BETA = "output-300k-2026-03-24"
+LONG_OUTPUT = 300_000
+"""Tokens of one answer with that beta, in batches only (fact sheet §6.6)."""
+FIRST_WITHOUT_SAMPLING = "2026-10-21"
+"""The API version that refuses sampling parameters (fact sheet §6.3)."""
+
+
+def unknown_model(subject: Subject) -> Iterator[Problem]:
+    """Warn of a model that the catalogue does not know."""
+    model = subject.get("model")
+    if not isinstance(model, str) or not model or not subject.facts or model in subject.facts:
+        return
+    meant = nearest(model, subject.facts)
+    hint = f"Did you mean {meant}?" if meant else "Check the spelling."
+    yield subject.warning(
+        "unknown-model",
+        ("model",),
+        f"the model {shown(model)} is not in the catalogue",
+        "Its limits and its price are unknown, and if the API does not know it either, every"
+        f" request comes back as errored. {hint} For a new model, add its price to prices in"
+        " batchspec.yaml.",
+    )
+
+
+def retiring_model(subject: Subject) -> Iterator[Problem]:
+    """Warn of a model whose retirement is announced."""
+    facts, today = subject.model, subject.today
+    if facts is None or today is None or not facts.deprecated:
+        return
+    if facts.retires_at is None:
+        when, code = "is deprecated and may retire at any time", "model-retiring"
+    elif facts.retires_at <= today:
+        when, code = f"was announced to retire on {facts.retires_at}", "model-retired"
+    else:
+        days = (facts.retires_at - today).days
+        when, code = f"retires on {facts.retires_at}, in {days} days", "model-retiring"
+    yield subject.warning(
+        code,
+        ("model",),
+        f"the model {facts.id} {when}",
+        "Requests that reach a retired model fail, also those of a batch that was created before."
+        " Move the spec to a newer model; every item will be asked again.",
+    )
+
+
+def too_many_tokens(subject: Subject) -> Iterator[Problem]:
+    """Refuse a max_tokens that the model cannot give."""
+    facts, tokens = subject.model, subject.get("max_tokens")
+    if facts is None or not isinstance(tokens, int) or isinstance(tokens, bool):
+        return
+    has_beta = facts.max_output_300k and LONG_OUTPUT_BETA in subject.config.api.betas
+    limit = LONG_OUTPUT if has_beta else facts.max_output
+    if tokens <= limit:
+        return
+    hint = f"Write at most {limit:,}."
+    if facts.max_output_300k and not has_beta:
+        hint += f" With {LONG_OUTPUT_BETA} in api.betas of batchspec.yaml it is {LONG_OUTPUT:,}."
+    yield subject.error(
+        "max-tokens-too-large",
+        ("max_tokens",),
+        f"max_tokens is {tokens:,}, and {facts.id} answers with at most {limit:,}",
+        f"Every request would come back as errored. {hint}",
+    )
+
+
+def sampling(subject: Subject) -> Iterator[Problem]:
+    """Refuse sampling parameters where the API does."""
+    version, facts = subject.config.api.anthropic_version, subject.model
+    if version >= FIRST_WITHOUT_SAMPLING:
+        why = f"the API version {version} does not take"
+        hint = "Remove it. A model that still takes it needs"
+        hint += ' anthropic_version: "2023-06-01" under api in batchspec.yaml.'
+    elif facts is not None and not facts.sampling:
+        why, hint = f"{facts.id} does not take", "Remove it, or use an older model."
+    else:
+        return
+    for name in subject.mapping("params"):
+        if name in SAMPLING:
+            yield subject.error(
+                "sampling-refused",
+                ("params", name),
+                f"params.{name} is set, which {why}",
+                f"Every request would come back as errored. {hint}",
+                key=True,
+            )

@@ -1,0 +1,115 @@
+"""Rules about ``params``: what belongs elsewhere, and what no batch takes (fact sheet §2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchspec.problems import Problem
+from batchspec.spec.document import shown
+from batchspec.spec.hints import KNOWN_PARAMS, SAMPLING
+from batchspec.spec.subject import Subject
+from batchspec.spec.words import nearest
+
+_OWNED = {
+    "model": "model at the top of the spec",
+    "max_tokens": "max_tokens at the top of the spec",
+    "messages": "prompt.messages",
+    "system": "prompt.system",
+    "cache_control": "cache at the top of the spec",
+    "output_format": "response.schema",
+}
+_NOT_IN_BATCHES = {
+    "stream": "A batch's answers are read when all of it has ended, so nothing is streamed.",
+    "speed": "Fast mode does not exist in batches.",
+    "fallbacks": "Ask refused items again in another spec with another model.",
+    "thread": "Threads keep state between requests, and the requests of a batch have none.",
+}
+_NOT_PARAMETERS = {
+    "betas": "Betas are a header of the whole batch: set api.betas in batchspec.yaml.",
+    "anthropic_version": "It is a header: set api.anthropic_version in batchspec.yaml.",
+    "anthropic_beta": "It is a header: set api.betas in batchspec.yaml.",
+    "workspace_id": "It is a header: set api.workspace in batchspec.yaml.",
+    "extra_body": "It belongs to the SDK's functions; write its content directly under params.",
+    "extra_headers": "It belongs to the SDK's functions; headers cannot be set per request.",
+    "extra_query": "It belongs to the SDK's functions and has no meaning in a batch.",
+    "timeout": "It belongs to the SDK's functions and has no meaning in a batch.",
+}
+_IGNORED = {
+    "fallback_credit_token": "Batches accept it and do nothing with it.",
+}
+
+
+def owned_params(subject: Subject) -> Iterator[Problem]:
+    """Refuse parameters that have a place of their own in the spec."""
+    for name in subject.mapping("params"):
+        if name in _OWNED:
+            yield subject.error(
+                "misplaced-param",
+                ("params", name),
+                f"params.{name} is set here",
+                f"It would compete with {_OWNED[name]}, and a reader could not know which counts."
+                f" Write it as {_OWNED[name]}.",
+                key=True,
+            )
+    if "format" in subject.mapping("params", "output_config"):
+        yield subject.error(
+            "misplaced-param",
+            ("params", "output_config", "format"),
+            "params.output_config.format is set here",
+            "Answers are validated only against response.schema. Write the schema there; it is"
+            " sent as output_config.format.",
+            key=True,
+        )
+
+
+def params_not_in_batches(subject: Subject) -> Iterator[Problem]:
+    """Refuse parameters that the Messages API has and batches do not."""
+    for name in subject.mapping("params"):
+        if name in _NOT_IN_BATCHES:
+            yield subject.error(
+                "not-in-batches",
+                ("params", name),
+                f"params.{name} is set, which no batch takes",
+                f"The API would refuse the requests. {_NOT_IN_BATCHES[name]} Remove it.",
+                key=True,
+            )
+        elif name in _IGNORED:
+            yield subject.warning(
+                "no-effect",
+                ("params", name),
+                f"params.{name} has no effect",
+                f"{_IGNORED[name]} Remove it.",
+                key=True,
+            )
+
+
+def not_params(subject: Subject) -> Iterator[Problem]:
+    """Refuse arguments of the SDK and headers; inside params they have never worked."""
+    for name in subject.mapping("params"):
+        if name in _NOT_PARAMETERS:
+            yield subject.error(
+                "not-a-param",
+                ("params", name),
+                f"params.{name} is not a parameter of a message",
+                "Every request would come back as errored with 'Extra inputs are not permitted'."
+                f" {_NOT_PARAMETERS[name]}",
+                key=True,
+            )
+
+
+def unknown_params(subject: Subject) -> Iterator[Problem]:
+    """Warn of parameters that are passed through without being known."""
+    known = KNOWN_PARAMS | SAMPLING
+    judged = known | _OWNED.keys() | _NOT_IN_BATCHES.keys() | _NOT_PARAMETERS.keys()
+    for name in subject.mapping("params"):
+        if name not in judged | _IGNORED.keys():
+            meant = nearest(name, known)
+            hint = f"Did you mean {meant}?" if meant else "Check the spelling."
+            yield subject.warning(
+                "unknown-param",
+                ("params", name),
+                f"params.{shown(name)} is not a known parameter",
+                "It is sent as it is, and if the API does not know it either, every request comes"
+                f" back as errored. {hint}",
+                key=True,
+            )

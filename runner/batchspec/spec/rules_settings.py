@@ -1,0 +1,72 @@
+"""Rules about needs, checks and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchspec.problems import Problem
+from batchspec.spec.document import shown
+from batchspec.spec.subject import Subject
+
+_CEILINGS = ("max_usd", "max_requests")
+
+
+def needs_are_planned(subject: Subject) -> Iterator[Problem]:
+    """Refuse needs, until outputs of one spec can be tables of another."""
+    if subject.entries("needs"):
+        yield subject.error(
+            "not-supported-yet",
+            ("needs",),
+            "needs is not supported yet",
+            "One spec cannot wait for another so far. Run them one after the other, and read the"
+            " first one's output file as inputs.table or in inputs.sql.",
+            key=True,
+        )
+
+
+def duplicate_checks(subject: Subject) -> Iterator[Problem]:
+    """Refuse two checks of one name."""
+    first: dict[str, int] = {}
+    for number, check in enumerate(subject.entries("checks")):
+        name = check.get("name") if isinstance(check, dict) else None
+        if isinstance(name, str) and first.setdefault(name, number) != number:
+            yield subject.error(
+                "duplicate-check",
+                ("checks", number, "name"),
+                f"the check {shown(name)} is there twice",
+                "Reports tell checks apart by their names. Say in the name what this one checks.",
+            )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def empty_budget(subject: Subject) -> Iterator[Problem]:
+    """Warn of a budget of nothing."""
+    for name in _CEILINGS:
+        if _number(subject.get("budget", name)) == 0:
+            yield subject.warning(
+                "empty-budget",
+                ("budget", name),
+                f"budget.{name} is 0",
+                "Every run that has something to submit is refused. Raise it, or leave it so to"
+                " forbid new requests on purpose.",
+            )
+
+
+def budget_above_project(subject: Subject) -> Iterator[Problem]:
+    """Warn of a ceiling that the project's own ceiling makes useless."""
+    for name in _CEILINGS:
+        own = _number(subject.get("budget", name))
+        ceiling = getattr(subject.config.budget, name)
+        if own is not None and ceiling is not None and own > ceiling:
+            yield subject.warning(
+                "budget-above-project",
+                ("budget", name),
+                f"budget.{name} is {own:,g}, and the project's is {float(ceiling):,g}",
+                "The lower ceiling holds, so this one is never reached. Lower it, or raise the"
+                " budget in batchspec.yaml.",
+            )
