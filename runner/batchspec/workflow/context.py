@@ -100,9 +100,10 @@ class Session:
         """The note outside the project; emulated work keeps none."""
         return None if self.emulated else note_path(self.state_dir, self.environ)
 
-    def baseline(self, spec: str) -> BaselinePaths:
-        """Where the items of a spec's last applied plan are kept."""
-        return BaselinePaths.under(self.state_dir / "items", spec)
+    def baseline(self, spec: str, *, pending: bool = False) -> BaselinePaths:
+        """Where the items of a spec's last applied plan are kept, or of one not yet applied."""
+        folder = self.state_dir / "items"
+        return BaselinePaths.under(folder / "pending" if pending else folder, spec)
 
     def answers_path(self, tag: str) -> Path:
         """Where the answers of a collected submission are kept for queries."""

@@ -83,11 +83,13 @@ class Rounds:
             if planned is None or has_errors(problems):
                 return problems
             job.round += 1
-            job.planned_at = self.ledger.serial
+            asks = self._asks(job, planned.plan)
+            if asks or finishing:
+                job.planned_at = self.ledger.serial
             job.plan, job.judge = planned.plan, Judge(planned.schema)
             if job.round == 1:
                 yield _ready(planned.plan)
-            if self._asks(job, planned.plan):
+            if asks:
                 return problems + self._write(job, planned, spool)
             if finishing:
                 yield from finish(self.session, self.ledger, job, planned, engine)

@@ -181,6 +181,8 @@ class _Run:
             return True
         if self.options.detach:
             return only_candidates if drive.doubts else True
+        if all(job.done is not None for job in self.jobs):
+            return True
         return not drive.open() and not drive.doubts
 
     def _waiting(self, drive: Drive, seconds: float) -> Waiting:

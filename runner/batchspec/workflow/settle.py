@@ -19,6 +19,7 @@ from batchspec.workflow.listing import Listing, owner, walk
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
 
+LEAST_PAUSE = 0.05
 BEFORE_ARMING = dt.timedelta(minutes=10)
 """A batch created longer than this before arming cannot be the one; protocol §3.4 (2)."""
 
@@ -133,14 +134,14 @@ def _absent(worker: Worker, doubt: Doubt, listing: Listing) -> Generator[Event, 
     waits, clock = worker.session.waits, worker.session.clock
     remaining = _remaining(worker, doubt, listing)
     if remaining > 0:
-        return Open(seconds=min(remaining, max(waits.relist, 0.05)), candidates=())
+        return Open(seconds=max(min(remaining, waits.relist), LEAST_PAUSE), candidates=())
     ids = frozenset(batch.id for batch in listing.batches)
     if doubt.absent_at is None or ids != doubt.absent_ids:
         doubt.absent_at, doubt.absent_ids = clock.elapsed(), ids
-        return Open(seconds=waits.relist, candidates=())
+        return Open(seconds=max(waits.relist, LEAST_PAUSE), candidates=())
     left = doubt.absent_at + waits.relist - clock.elapsed()
     if left > 0:
-        return Open(seconds=left, candidates=())
+        return Open(seconds=max(left, LEAST_PAUSE), candidates=())
     tag = doubt.submission.tag
     worker.ledger.release(tag, SubmissionState.ABANDONED, "proven never made by the listing")
     yield Settled(spec=doubt.submission.spec, submission=tag, batch_id=None)
