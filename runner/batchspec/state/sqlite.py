@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batchspec.durable import disk_errors
 from batchspec.errors import StateFailure
 from batchspec.plan.model import Outcome
 from batchspec.state.ledger import Known
@@ -175,15 +177,16 @@ class SqliteReader:
         target = folder / f"known-{self.lineage}-{self.serial}.parquet"
         if target.exists():
             return target
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(".part")
-        with sqlite_errors(self._path), pq.ParquetWriter(temporary, _KNOWN) as writer:
-            for batch in self._known_batches_of_rows():
-                writer.write_batch(batch)
-        temporary.replace(target)
-        for old in folder.glob("known-*.parquet"):
-            if old != target:
-                old.unlink(missing_ok=True)
+        with disk_errors(f"write {target.name}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = target.with_suffix(f".{os.getpid()}.part")
+            with sqlite_errors(self._path), pq.ParquetWriter(temporary, _KNOWN) as writer:
+                for batch in self._known_batches_of_rows():
+                    writer.write_batch(batch)
+            temporary.replace(target)
+            for old in folder.glob("known-*.parquet"):
+                if old != target:
+                    old.unlink(missing_ok=True)
         return target
 
     def _known_batches_of_rows(self) -> Iterator[pa.RecordBatch]:

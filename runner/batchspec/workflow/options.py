@@ -27,6 +27,9 @@ class RunOptions:
     """Unknown batches in progress are somebody else's: do not wait for them."""
     submit: bool = True
     """False: only take in what has ended (`batchspec collect`)."""
+    rounds: int | None = None
+    """How often failed items may be part of a submission, the first included; None: as the spec's
+    retries allow. `apply` submits what its plan says once, and nothing more."""
     expect: Callable[[Plan], None] | None = None
     """Called with the first plan before anything is submitted; raises to refuse (`apply`)."""
 

@@ -20,11 +20,7 @@ from batchspec.workflow.context import Session
 from batchspec.workflow.finish import finish
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import RunOptions
-from batchspec.workflow.planning import Planned, PlanOptions, plan_of, plan_one
-
-CANARY_FROM = 20_000
-"""From so many requests on, the first submission of a prompt that was never answered is small."""
-CANARY_REQUESTS = 50
+from batchspec.workflow.planning import Planned, PlanOptions, canary_of, plan_of, plan_one
 
 
 @dataclass(slots=True)
@@ -76,6 +72,7 @@ class Rounds:
             options = PlanOptions(
                 retry_failed=self.options.retry_failed and job.round == 0,
                 hold_canceled=job.canceled,
+                changes=self.options.expect is not None and job.round == 0,
             )
             planned, problems = plan_one(
                 self.session, engine, job.loaded, self.ledger, options, spool
@@ -96,7 +93,8 @@ class Rounds:
         return problems
 
     def _asks(self, job: Job, plan: SpecPlan) -> bool:
-        return bool(plan.requests) and self.options.submit and not job.stopped
+        allowed = self.options.rounds is None or job.round <= self.options.rounds
+        return bool(plan.requests) and self.options.submit and allowed and not job.stopped
 
     def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
         warm_up()
@@ -121,19 +119,17 @@ class Rounds:
         return ()
 
     def _canary(self, job: Job, plan: SpecPlan) -> int:
-        """Return how many requests the first submission has, or 0 for no canary."""
-        asked = job.loaded.spec.canary
-        if asked == 0 or job.round > 1 or plan.counts.unchanged:
+        """Return how many requests the first submission has; a canary in flight is waited for."""
+        size = canary_of(
+            job.loaded.spec, plan.requests, plan.counts.unchanged, detach=self.options.detach
+        )
+        if not size or job.round > 1:
             return 0
-        if asked is None:
-            if self.options.detach or plan.requests < CANARY_FROM:
-                return 0
-            asked = CANARY_REQUESTS
         in_flight = [s.tag for s in self.ledger.submissions(OPEN) if s.spec == job.name]
         if in_flight:
             job.canary = in_flight[-1]
             return 0
-        return asked if plan.requests > asked else 0
+        return size
 
 
 def promote_baseline(session: Session, job: Job) -> None:

@@ -170,7 +170,7 @@ def test_known_is_exported_once_per_serial(ledger: SqliteLedger, tmp_path: Path)
     collected(ledger, "one", Outcome.SUCCEEDED, Outcome.ERRORED)
     first = ledger.export_known(tmp_path / "cache")
     assert ledger.export_known(tmp_path / "cache") == first
-    rows = pq.read_table(first).to_pylist()  # type: ignore[no-untyped-call]
+    rows = pq.read_table(first).to_pylist()
     assert rows == [
         {"hash": A, "outcome": 1, "attempt": 1, "submission": "one"},
         {"hash": B, "outcome": 5, "attempt": 1, "submission": "one"},

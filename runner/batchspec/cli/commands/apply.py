@@ -68,6 +68,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         max_usd=args.max_usd,
         retry_failed=args.retry_failed,
         assume_foreign=args.assume_foreign,
+        rounds=1,
         expect=lambda current: require_fresh(saved, current),
     )
     selecting = Selecting(

@@ -1,0 +1,175 @@
+"""Planning: inputs, prompt and state meet; nothing is sent and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchspec.inputs.engine import Engine
+from batchspec.inputs.tables import InputTable, open_inputs
+from batchspec.plan.diff import DiffOptions, diff_items
+from batchspec.plan.estimate import Calibration, Job, estimate, step_chars
+from batchspec.plan.items import ItemTable
+from batchspec.plan.model import Estimate, Plan, SpecPlan
+from batchspec.plan.questions import Spool
+from batchspec.problems import Problem, has_errors
+from batchspec.prompt.request import Renderer, compile_prompt
+from batchspec.spec.digest import spec_digest
+from batchspec.spec.model import Spec
+from batchspec.spec.project import LoadedSpec
+from batchspec.state.ledger import LedgerReader
+from batchspec.workflow.chunks import arrange
+from batchspec.workflow.context import Session
+
+CANARY_FROM = 20_000
+"""From so many requests on, the first submission of a prompt that was never answered is small."""
+CANARY_REQUESTS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What a plan is made for."""
+
+    retry_failed: bool = False
+    """Ask again for items whose retries are spent."""
+    hold_canceled: bool = False
+    """Count canceled items as failed instead of asking again."""
+    changes: bool = True
+    """List every change; a run needs the counts only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A spec's plan with the tables it was made from; valid while their engine is open."""
+
+    plan: SpecPlan
+    items: ItemTable
+    table: InputTable
+    schema: dict[str, Any] | None
+    """``response.schema``, by which answers are judged."""
+    known: Path | None
+    """Parquet of what the state knows of questions."""
+
+
+def plan_specs(
+    session: Session, specs: Sequence[LoadedSpec], options: PlanOptions
+) -> tuple[Plan | None, tuple[Problem, ...]]:
+    """Plan specs against the state as it is now.
+
+    Returns:
+        The plan, or None when the specs have problems, and all problems found.
+
+    Raises:
+        StateFailure: the state is damaged or newer than this program.
+        DiskFailure: temporary files cannot be written.
+    """
+    reader = session.reader()
+    plans: list[SpecPlan] = []
+    problems: list[Problem] = []
+    for loaded in specs:
+        with session.engine() as engine:
+            planned, found = plan_one(session, engine, loaded, reader, options, None)
+        problems += found
+        if planned is not None:
+            plans.append(planned.plan)
+    if has_errors(problems):
+        return None, tuple(problems)
+    return plan_of(plans, reader), tuple(problems)
+
+
+def plan_of(plans: Iterable[SpecPlan], reader: LedgerReader | None) -> Plan:
+    """Return the plan of several specs, bound to the state it was made against."""
+    state = {} if reader is None else {"lineage": reader.lineage, "serial": reader.serial}
+    return Plan(specs=tuple(plans), state=state)
+
+
+def plan_one(
+    session: Session,
+    engine: Engine,
+    loaded: LoadedSpec,
+    reader: LedgerReader | None,
+    options: PlanOptions,
+    spool: Spool | None,
+) -> tuple[Planned | None, tuple[Problem, ...]]:
+    """Plan one spec in an engine that the caller keeps open while the result is used."""
+    table, problems = open_inputs(engine, session.project.root, loaded, {})
+    if table is None:
+        return None, problems
+    facts = session.catalogue.facts()
+    renderer, found = compile_prompt(
+        session.project.root, loaded, table.columns, api=session.project.config.api, facts=facts
+    )
+    problems += found
+    if renderer is None or has_errors(problems):
+        return None, problems
+    known = None if reader is None else reader.export_known(session.cache_dir)
+    items, found = diff_items(
+        engine,
+        table,
+        renderer,
+        spec=loaded.spec,
+        baseline=session.baseline(loaded.spec.name),
+        known=known,
+        spool=spool,
+        options=DiffOptions(retry_failed=options.retry_failed, hold_canceled=options.hold_canceled),
+    )
+    problems += found
+    if items is None:
+        return None, problems
+    plan, found = _spec_plan(session, loaded.spec, items, renderer, options)
+    planned = Planned(plan=plan, items=items, table=table, schema=renderer.schema, known=known)
+    return planned, problems + found
+
+
+def _spec_plan(
+    session: Session, spec: Spec, items: ItemTable, renderer: Renderer, options: PlanOptions
+) -> tuple[SpecPlan, tuple[Problem, ...]]:
+    canary = canary_of(spec, items.requests, items.counts.unchanged)
+    batches, problems = arrange(items.questions(), spec.batch, canary, ())
+    plan = SpecPlan(
+        name=spec.name,
+        model=spec.model,
+        items=items.items,
+        counts=items.counts,
+        reasons=items.reasons,
+        requests=items.requests,
+        batches=len(batches),
+        bytes=sum(batch.bytes for batch in batches),
+        estimate=_estimate(session, spec, items, renderer),
+        changes=tuple(items.changes()) if options.changes else (),
+        digests={"spec": spec_digest(spec), "inputs": items.inputs_digest()},
+    )
+    return plan, problems
+
+
+def _estimate(session: Session, spec: Spec, items: ItemTable, renderer: Renderer) -> Estimate:
+    facts = session.catalogue.facts().get(spec.model)
+    job = Job(
+        max_tokens=spec.max_tokens,
+        tokenizer="new" if facts is None else facts.tokenizer,
+        prices=session.catalogue.prices(spec.model),
+        geo=spec.params.get("inference_geo"),
+        prefix_chars=renderer.prefix_chars,
+        cache_ttl=renderer.cache_ttl,
+        schema=renderer.schema,
+        notes=renderer.notes,
+    )
+    calibration = Calibration()
+    return estimate(items.sizes(step_chars(job, calibration)), job, calibration)
+
+
+def canary_of(spec: Spec, requests: int, answered: int, *, detach: bool = False) -> int:
+    """Return how many requests the first submission has; 0: there is no canary.
+
+    Args:
+        spec: ``canary`` of it decides when it is given.
+        requests: How many are to be submitted.
+        answered: Items that this very prompt has answered already: it needs no canary.
+        detach: Nobody waits, so only a canary that was asked for is sent.
+    """
+    asked = spec.canary
+    if asked is None:
+        asked = CANARY_REQUESTS if requests >= CANARY_FROM and not detach else 0
+    return asked if not answered and requests > asked else 0
