@@ -1,0 +1,105 @@
+"""The items of the last applied plan: a cache from an item's row to its request hash.
+
+It saves rendering and tells why an item changed. Losing it costs time, never money: whatever is not
+provably ours, whole and of this version is treated as absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from batchspec.durable import disk_errors, publish, read_pieces, write_file
+from batchspec.inputs.engine import Engine, quote_literal
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselinePaths:
+    """Where the baseline of one spec is kept."""
+
+    items: Path
+    """Parquet: key_json, k0…, row_digest, hash, bytes, chars; one row per item."""
+    sidecar: Path
+    """JSON: what the Parquet file was made with, and its digest."""
+
+    @classmethod
+    def under(cls, folder: Path, spec: str) -> Self:
+        """Return the paths of a spec's baseline inside ``folder``."""
+        return cls(items=folder / f"{spec}.items.parquet", sidecar=folder / f"{spec}.items.json")
+
+    def files(self) -> tuple[Path, Path]:
+        """Return both files, in the order in which they may be moved."""
+        return self.items, self.sidecar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A baseline that was found whole."""
+
+    items: Path
+    render_digest: str
+    """What rendering read, but for the rows: hashes hold under the same digest only."""
+    parts: Mapping[str, str]
+    """Digest per named part of the request (`Renderer.parts`), for reasons."""
+    key: tuple[str, ...]
+    """The key's columns."""
+    rows: int
+
+    @property
+    def relation(self) -> str:
+        """The SQL text that reads it."""
+        return f"read_parquet({quote_literal(str(self.items))})"
+
+
+def read_baseline(paths: BaselinePaths) -> Baseline | None:
+    """Return the baseline, or None when it is absent, damaged, or of another version."""
+    try:
+        meta = json.loads(paths.sidecar.read_bytes())
+        if meta["format_version"] != FORMAT_VERSION or meta["sha256"] != _sha256(paths.items):
+            return None
+        return Baseline(
+            items=paths.items,
+            render_digest=str(meta["render_digest"]),
+            parts={str(name): str(digest) for name, digest in meta["parts"].items()},
+            key=tuple(str(name) for name in meta["key"]),
+            rows=int(meta["rows"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def write_baseline(
+    engine: Engine, select: str, paths: BaselinePaths, meta: Mapping[str, Any]
+) -> None:
+    """Write the rows of a query as a baseline, each file whole or not at all.
+
+    The sidecar names the digest of the Parquet file, so a crash between the two leaves a baseline
+    that `read_baseline` treats as absent.
+
+    Raises:
+        DiskFailure: The files cannot be written.
+    """
+    temporary = paths.items.with_name(f".{paths.items.name}.part")
+    with disk_errors(f"write {paths.items.name}"):
+        paths.items.parent.mkdir(parents=True, exist_ok=True)
+        engine.execute(
+            f"COPY ({select}) TO {quote_literal(str(temporary))} (FORMAT parquet, "
+            "COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
+        )
+        digest, size = _sha256(temporary), temporary.stat().st_size
+        publish(temporary, paths.items, size=size)
+    document = {"format_version": FORMAT_VERSION, **meta, "sha256": digest}
+    write_file(paths.sidecar, [json.dumps(document, indent=2).encode() + b"\n"])
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for piece in read_pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()

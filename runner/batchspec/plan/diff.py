@@ -1,0 +1,379 @@
+"""What is asked, what is answered, and why: set operations inside DuckDB.
+
+An item whose row digest stands in the baseline, made under the same render digest, has its request
+hash without being rendered. The rest is rendered in Python. Hashes are then compared with what is
+known of questions. Unchanged items stay in the baseline's file: only the others are made rows of.
+"""
+
+# ruff: noqa: S608 - the names in this SQL are ours, and literals are quoted.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from batchspec.errors import StateFailure
+from batchspec.inputs.columns import quote_literal
+from batchspec.inputs.engine import AuthorSqlError, Engine
+from batchspec.inputs.tables import InputTable, row_select
+from batchspec.plan.baseline import Baseline, BaselinePaths, read_baseline
+from batchspec.plan.items import ItemTable
+from batchspec.plan.model import Action, Outcome, Reason
+from batchspec.plan.questions import Spool
+from batchspec.plan.render import SCHEMA, RenderJob, Renders
+from batchspec.problems import Problem
+from batchspec.spec.model import Spec
+
+_NAMED = 5
+_NOTHING_KNOWN = (
+    "(SELECT NULL::BLOB AS hash, NULL::UTINYINT AS outcome, NULL::USMALLINT AS attempt LIMIT 0)"
+)
+_PARTS = (
+    ("model", Reason.MODEL),
+    ("schema", Reason.SCHEMA),
+    ("params", Reason.PARAMS),
+    ("vars", Reason.VARS),
+    ("prompt", Reason.PROMPT),
+    ("cache", Reason.CACHE),
+)
+"""Parts of a request in the order in which a changed one is named as the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffOptions:
+    """What the command asks for beyond the spec."""
+
+    retry_failed: bool = False
+    """Ask again for items whose retries are spent."""
+    hold_canceled: bool = False
+    """Count canceled items as failed instead of asking again."""
+
+
+def diff_items(  # noqa: PLR0913 - the contract of the plan room: each is independent
+    engine: Engine,
+    table: InputTable,
+    renderer: Renders,
+    *,
+    spec: Spec,
+    baseline: BaselinePaths,
+    known: Path | None,
+    spool: Spool | None,
+    options: DiffOptions,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> tuple[ItemTable | None, tuple[Problem, ...]]:
+    """Decide what is done with every item.
+
+    Args:
+        engine: The engine of ``table``; the folders of ``baseline`` and ``known`` are open to it.
+        table: The items.
+        renderer: Makes requests of rows.
+        spec: For its rules of asking again.
+        baseline: Where the items of the last applied plan are kept, if anywhere.
+        known: Parquet of what is known of questions: hash (16 bytes), outcome, attempt.
+        spool: Takes the params of what is to be submitted; None: a plan that submits nothing.
+        options: What the command asks for.
+        on_progress: Told now and then how many rows are rendered.
+
+    Returns:
+        The decided items, or None with the problems: ``render-failed``, ``unstable-inputs``,
+        ``inputs-unreadable``.
+
+    Raises:
+        StateFailure: ``known`` cannot be read.
+        DiskFailure: The spool cannot be written.
+    """
+    found = read_baseline(baseline)
+    job = RenderJob(renderer=renderer, spool=spool, on_progress=on_progress)
+    diff = _Diff(engine, table, spec, found, job, known)
+    if not diff.run(options):
+        # The baseline names another hash than rendering makes: it is not to be believed at all.
+        job = RenderJob(renderer=renderer, spool=spool, on_progress=on_progress)
+        diff = _Diff(engine, table, spec, None, job, known)
+        diff.run(options)
+    if diff.problems:
+        return None, diff.problems
+    return diff.items(), ()
+
+
+class _Diff:
+    """One comparison; `run` makes its tables, whose names begin with the spec's."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        table: InputTable,
+        spec: Spec,
+        baseline: Baseline | None,
+        job: RenderJob,
+        known: Path | None,
+    ) -> None:
+        self.engine = engine
+        self.table = table
+        self.spec = spec
+        self.baseline = baseline
+        self.job = job
+        self.prefix = "plan_" + spec.name.replace("-", "_")
+        self.keys = ", ".join(f"k{n}" for n in range(len(table.key)))
+        self.known = (
+            _NOTHING_KNOWN if known is None else f"read_parquet({quote_literal(str(known))})"
+        )
+        self.problems: tuple[Problem, ...] = ()
+        self.held = 0
+        """Baseline rows that the inputs still have."""
+        self.gone = 0
+        self.odd = 0
+        """Held rows whose question is not answered for good."""
+        self.removed = 0
+        self.removed_keys = "k0"
+
+    @property
+    def reused(self) -> Baseline | None:
+        """The baseline, if its hashes hold for the rows they stand beside."""
+        usable = (
+            self.baseline is not None
+            and self.baseline.render_digest == self.job.renderer.render_digest
+            and self.baseline.key == self.table.key
+        )
+        return self.baseline if usable else None
+
+    def run(self, options: DiffOptions) -> bool:
+        """Make the table of all items that are not simply unchanged; False: do not believe it."""
+        self._match_rows()
+        self._find_odd(options)
+        self._render()
+        if self.problems:
+            return True
+        if self._contradicted():
+            return False
+        self._decide(options)
+        self._find_removed()
+        return True
+
+    def items(self) -> ItemTable:
+        """Return the decided items."""
+        renderer = self.job.renderer
+        return ItemTable(
+            engine=self.engine,
+            prefix=self.prefix,
+            keys=self.keys,
+            implied=self.held - self.odd,
+            removed=self.removed,
+            removed_keys=self.removed_keys,
+            meta={
+                "render_digest": renderer.render_digest,
+                "parts": dict(renderer.parts),
+                "key": list(self.table.key),
+            },
+        )
+
+    def _match_rows(self) -> None:
+        """Split items into those the baseline answers for and fresh ones; find what is gone."""
+        index, base = self.table.index, self.reused
+        if base is None:
+            self._view("fresh", f"FROM {index}")
+            return
+        self._table(
+            "unmatched",
+            f"FROM {index} ANTI JOIN (SELECT row_digest FROM {base.relation}) USING (row_digest)",
+        )
+        self._view("fresh", f"FROM {self.prefix}_unmatched")
+        self.held = self.table.count - self._count("fresh")
+        self.gone = base.rows - self.held
+        # Only when rows are missing: the join would find nothing in a plan without changes.
+        source = f"ANTI JOIN {index} USING (row_digest)" if self.gone else "LIMIT 0"
+        self._table("gone", f"SELECT row_digest FROM {base.relation} {source}")
+
+    def _find_odd(self, options: DiffOptions) -> None:
+        """Find the held items whose question is not answered for good."""
+        kept = [Outcome.SUCCEEDED, Outcome.UNCHECKED]
+        if self.spec.response.on_invalid == "keep":
+            kept.append(Outcome.INVALID)
+        if self.reused is None:
+            empty = "NULL::BLOB AS hash, NULL::UINTEGER AS bytes, NULL::UINTEGER AS chars"
+            rows = f"(SELECT *, {empty} FROM {self.table.index} LIMIT 0)"
+        else:
+            gone = f"ANTI JOIN {self.prefix}_gone USING (row_digest)" if self.gone else ""
+            good = ", ".join(str(int(outcome)) for outcome in kept)
+            rows = (
+                f"(FROM {self.reused.relation} b {gone} ANTI JOIN (SELECT hash AS h FROM"
+                f" {self.known} WHERE outcome IN ({good})) good ON good.h = b.hash[1:16])"
+            )
+        self._state_table(
+            "odd",
+            f"SELECT *, {self._action(options)} AS action FROM (SELECT o.*, q.outcome, q.attempt"
+            f" FROM {rows} o LEFT JOIN {self.known} q ON q.hash = o.hash[1:16])",
+        )
+        self.odd = self._count("odd")
+
+    def _render(self) -> None:
+        """Render the fresh items and, for a spool, the odd ones that are to be submitted."""
+        wanted = f"SELECT key_json, row_digest FROM {self.prefix}_fresh"
+        if self.job.spool is not None:
+            odd = f"{self.prefix}_odd WHERE action = '{Action.SUBMIT}'"
+            wanted += f" UNION ALL SELECT key_json, row_digest FROM {odd}"
+        self._view("wanted", wanted)
+        columns = ", ".join(f"{field.name} {_TYPES[str(field.type)]}" for field in SCHEMA)
+        self.engine.execute(f"CREATE OR REPLACE TABLE {self.prefix}_rendered ({columns})")
+        count = self._count("wanted")
+        if not count:
+            return
+        relation = None if count == self.table.count else f"{self.prefix}_wanted"
+        try:
+            for chunk in self.job.chunks(row_select(self.engine, self.table, relation)):
+                self.engine.append(f"{self.prefix}_rendered", chunk)
+        except AuthorSqlError as error:
+            self.problems = (_unreadable(error),)
+            return
+        self.problems = self.job.problems() or self._unstable()
+
+    def _unstable(self) -> tuple[Problem, ...]:
+        """Compare what was rendered with what the first scan of the inputs saw."""
+        mark = "SELECT count(*), bit_xor(hash(key_json, row_digest)) FROM"
+        first = self.engine.one(f"{mark} {self.prefix}_wanted")
+        if first == self.engine.one(f"{mark} {self.prefix}_rendered"):
+            return ()
+        rows = self.engine.rows(
+            f"SELECT key_json FROM {self.prefix}_wanted ANTI JOIN {self.prefix}_rendered"
+            f" USING (key_json, row_digest) ORDER BY key_json LIMIT {_NAMED}"
+        )
+        named = ", ".join(key for (key,) in rows) or "rows that were not there before"
+        return (
+            Problem(
+                code="unstable-inputs",
+                summary="the inputs change from one reading to the next",
+                detail=f"Read twice during one plan, they differed for: {named}. Every plan would "
+                "ask again and pay again. Remove what is random or depends on the time from the "
+                "query, give LIMIT an ORDER BY, and leave the files alone while a plan is made.",
+            ),
+        )
+
+    def _contradicted(self) -> bool:
+        """Tell whether rendering an item made another hash than the baseline has for it."""
+        if self.job.spool is None or self.reused is None:
+            return False
+        (differing,) = self.engine.one(
+            f"SELECT count(*) FROM {self.prefix}_odd o JOIN {self.prefix}_rendered r"
+            " USING (key_json) WHERE o.hash <> r.hash"
+        )
+        return bool(differing)
+
+    def _decide(self, options: DiffOptions) -> None:
+        """Join fresh items with what is known, and give every item to submit its reason."""
+        fresh = (
+            f"SELECT f.key_json, {self.keys}, f.row_digest, r.hash, r.bytes, r.chars, r.spot,"
+            f" q.outcome, q.attempt FROM {self.prefix}_fresh f JOIN {self.prefix}_rendered r"
+            f" USING (key_json) LEFT JOIN {self.known} q ON q.hash = r.hash[1:16]"
+        )
+        odd = (
+            f"SELECT o.key_json, {self.keys}, o.row_digest, o.hash, o.bytes, o.chars,"
+            f" coalesce(r.spot, -1) AS spot, o.outcome, o.attempt FROM {self.prefix}_odd o"
+            f" LEFT JOIN {self.prefix}_rendered r USING (key_json)"
+        )
+        before, reason = "", f"'{Reason.NEW}'"
+        if self.baseline is not None:
+            before = (
+                f"LEFT JOIN (SELECT key_json, row_digest AS before FROM {self.baseline.relation})"
+                " b USING (key_json)"
+            )
+            reason = (
+                f"CASE WHEN before IS NULL THEN '{Reason.NEW}' WHEN before <> row_digest THEN "
+                f"'{Reason.INPUT}' ELSE '{self._changed_part(self.baseline)}' END"
+            )
+        self._state_table(
+            "work",
+            f"SELECT d.*, CASE WHEN action <> '{Action.SUBMIT}' THEN NULL WHEN outcome IS NOT NULL"
+            f" THEN '{Reason.RETRY}' ELSE {reason} END AS reason FROM (SELECT *,"
+            f" {self._action(options)} AS action FROM ({fresh} UNION ALL {odd})) d {before}",
+        )
+        for name in ("odd", "rendered"):
+            self.engine.execute(f"DROP TABLE {self.prefix}_{name}")
+        base = self.reused
+        unchanged = (
+            ""
+            if base is None
+            else f" UNION ALL SELECT key_json, {self.keys}, row_digest, hash, bytes, chars,"
+            f" '{Action.UNCHANGED}' AS action FROM {base.relation} ANTI JOIN {self.prefix}_gone"
+            f" USING (row_digest) ANTI JOIN {self.prefix}_work USING (row_digest)"
+        )
+        self._view(
+            "items",
+            f"SELECT key_json, {self.keys}, row_digest, hash, bytes, chars, action"
+            f" FROM {self.prefix}_work{unchanged}",
+        )
+
+    def _find_removed(self) -> None:
+        """Find the baseline's keys that the inputs no longer have."""
+        if self.baseline is None:
+            return
+        kept = f"ANTI JOIN {self.table.index} i USING (key_json)"
+        if self.reused is not None:
+            kept = f"SEMI JOIN {self.prefix}_gone USING (row_digest) {kept}"
+        self.removed_keys = ", ".join(f"k{n}" for n in range(len(self.baseline.key)))
+        self._table(
+            "removed",
+            f"SELECT key_json, {self.removed_keys}, hash FROM {self.baseline.relation} b {kept}",
+        )
+        self.removed = self._count("removed")
+
+    def _changed_part(self, baseline: Baseline) -> Reason:
+        """Return the reason of an item whose row is as it was."""
+        parts = self.job.renderer.parts
+        for name, reason in _PARTS:
+            if parts.get(name) != baseline.parts.get(name):
+                return reason
+        same = baseline.render_digest == self.job.renderer.render_digest
+        return Reason.NEW if same else Reason.PROMPT
+
+    def _action(self, options: DiffOptions) -> str:
+        """Return the SQL expression for an item's action from its outcome and attempt."""
+        spec = self.spec
+        failed = Action.SUBMIT if options.retry_failed else Action.FAILED
+        invalid = {
+            "keep": f"'{Action.UNCHANGED}'",
+            "fail": f"'{failed}'",
+            "retry": f"if(attempt < {int(spec.response.attempts)}, '{Action.SUBMIT}', '{failed}')",
+        }[spec.response.on_invalid]
+        canceled = failed if options.hold_canceled else Action.SUBMIT
+        return (
+            f"CASE WHEN outcome IS NULL THEN '{Action.SUBMIT}'"
+            f" WHEN outcome = {int(Outcome.IN_FLIGHT)} THEN '{Action.IN_FLIGHT}'"
+            f" WHEN outcome IN ({int(Outcome.SUCCEEDED)}, {int(Outcome.UNCHECKED)})"
+            f" THEN '{Action.UNCHANGED}'"
+            f" WHEN outcome = {int(Outcome.INVALID)} THEN {invalid}"
+            f" WHEN outcome IN ({int(Outcome.ERRORED)}, {int(Outcome.MISSING)})"
+            f" AND attempt <= {int(spec.retry.errored)} THEN '{Action.SUBMIT}'"
+            f" WHEN outcome = {int(Outcome.EXPIRED)} AND attempt <= {int(spec.retry.expired)}"
+            f" THEN '{Action.SUBMIT}'"
+            f" WHEN outcome = {int(Outcome.CANCELED)} THEN '{canceled}' ELSE '{failed}' END"
+        )
+
+    def _state_table(self, name: str, select: str) -> None:
+        """Make a table that joins with what is known; never go on without it."""
+        try:
+            self._table(name, select)
+        except AuthorSqlError as error:
+            raise StateFailure(
+                f"What is known of questions cannot be read: {error.message}",
+                hint="Remove the state's cache folder and run the command again.",
+            ) from error
+
+    def _table(self, name: str, select: str) -> None:
+        self.engine.execute(f"CREATE OR REPLACE TABLE {self.prefix}_{name} AS {select}")
+
+    def _view(self, name: str, select: str) -> None:
+        self.engine.execute(f"CREATE OR REPLACE VIEW {self.prefix}_{name} AS {select}")
+
+    def _count(self, name: str) -> int:
+        return int(self.engine.one(f"SELECT count(*) FROM {self.prefix}_{name}")[0])
+
+
+_TYPES = {"string": "VARCHAR", "binary": "BLOB", "uint32": "UINTEGER", "int64": "BIGINT"}
+
+
+def _unreadable(error: AuthorSqlError) -> Problem:
+    return Problem(
+        code="inputs-unreadable",
+        summary="a row of the inputs cannot be read",
+        detail=f"{error.message} Correct the data or the query; nothing is skipped.",
+    )

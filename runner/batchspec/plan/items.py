@@ -1,0 +1,173 @@
+"""The decided items of one plan, inside the engine that decided them; made by `plan.diff`."""
+
+# ruff: noqa: S608 - the names in this SQL are ours, and literals are quoted.
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from batchspec.inputs.engine import Engine
+from batchspec.plan.baseline import BaselinePaths, write_baseline
+from batchspec.plan.estimate import Sizes
+from batchspec.plan.hashing import MERKLE_FANOUT, merkle_root
+from batchspec.plan.model import Action, Change, Counts, Outcome, Reason
+from batchspec.plan.questions import Question
+
+_LEAF = "sha256('L' || lower(hex(hash)) || key_json)"
+"""The SQL of `hashing.merkle_leaf`."""
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: the counts are cached properties
+class ItemTable:
+    """What is done with every item. Valid while its engine and its baseline's file are."""
+
+    engine: Engine
+    prefix: str
+    """Begins the name of every table of this plan."""
+    keys: str
+    """The typed key columns, ``k0, k1``: what items are ordered by."""
+    implied: int
+    """Unchanged items that stand in the baseline's file only."""
+    removed: int
+    """Keys of the baseline that the inputs no longer have."""
+    removed_keys: str
+    """The typed key columns of those; they are the baseline's."""
+    meta: Mapping[str, Any]
+    """What the next baseline is stamped with."""
+
+    @property
+    def relation(self) -> str:
+        """A view with one row per item: key_json, k0…, row_digest, hash, bytes, chars, action."""
+        return f"{self.prefix}_items"
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Items by action."""
+        found = self._by("action")
+        submit = found.get(Action.SUBMIT, 0)
+        return Counts(
+            submit=submit,
+            unchanged=found.get(Action.UNCHANGED, 0) + self.implied,
+            in_flight=found.get(Action.IN_FLIGHT, 0),
+            failed=found.get(Action.FAILED, 0),
+            removed=self.removed,
+            duplicate=submit - self.requests,
+        )
+
+    @cached_property
+    def reasons(self) -> dict[Reason, int]:
+        """Items to submit by reason, in the order of `Reason`; zeros are left out."""
+        found = self._by("reason")
+        return {reason: found[reason] for reason in Reason if reason in found}
+
+    @cached_property
+    def requests(self) -> int:
+        """Distinct questions to submit."""
+        (count,) = self.engine.one(
+            f"SELECT count(DISTINCT hash) FROM {self.prefix}_work WHERE action = '{Action.SUBMIT}'"
+        )
+        return int(count)
+
+    @property
+    def items(self) -> int:
+        """Rows of the inputs."""
+        counts = self.counts
+        return counts.submit + counts.unchanged + counts.in_flight + counts.failed
+
+    def questions(self) -> Iterator[Question]:
+        """Yield the distinct questions to submit, in the key order of the first item of each."""
+        rows = self.engine.rows(
+            "SELECT hash, coalesce(attempt, 0) + 1, spot, bytes, chars, key_json"
+            f" FROM {self._asked()} ORDER BY {self.keys}"
+        )
+        for digest, attempt, spot, length, chars, key in rows:
+            yield Question(digest, digest[:16], attempt, spot, length, chars, key)
+
+    def changes(self) -> Iterator[Change]:
+        """Yield every submitted and failed item in key order, then every removed one."""
+        rows = self.engine.rows(
+            f"SELECT key_json, action, reason, lower(hex(hash)), outcome FROM {self.prefix}_work"
+            f" WHERE action IN ('{Action.SUBMIT}', '{Action.FAILED}') ORDER BY {self.keys}"
+        )
+        for key, action, reason, digest, outcome in rows:
+            yield Change(
+                key=key,
+                action=Action(action),
+                reason=None if reason is None else Reason(reason),
+                request_hash=digest,
+                outcome=None if outcome is None else Outcome(outcome),
+            )
+        if not self.removed:
+            return
+        gone = self.engine.rows(
+            f"SELECT key_json, lower(hex(hash)) FROM {self.prefix}_removed"
+            f" ORDER BY {self.removed_keys}"
+        )
+        for key, digest in gone:
+            yield Change(key=key, action=Action.REMOVED, reason=None, request_hash=digest)
+
+    def sizes(self, step_chars: int | None = None) -> Sizes:
+        """Return how large the questions to submit are.
+
+        Args:
+            step_chars: Characters from which a request is over the model's price step, if any.
+        """
+        over = "false" if step_chars is None else f"chars > {int(step_chars)}"
+        row = self.engine.one(
+            f"SELECT count(*), sum(chars), count(*) FILTER ({over}), sum(chars) FILTER ({over})"
+            f" FROM {self._asked()}"
+        )
+        requests, chars, over_requests, over_chars = (int(value or 0) for value in row)
+        return Sizes(
+            requests=requests, chars=chars, over_requests=over_requests, over_chars=over_chars
+        )
+
+    def inputs_digest(self) -> str:
+        """Return the hex Merkle root over key and request hash of every item, in key order.
+
+        It is `hashing.merkle_root`, computed inside DuckDB.
+        """
+        if not self.items:
+            return merkle_root([])
+        level = (
+            f"SELECT row_number() OVER (ORDER BY {self.keys}) - 1 AS i, {_LEAF} AS d"
+            f" FROM {self.relation}"
+        )
+        count, depth = self.items, 0
+        while count > 1 or depth == 0:
+            depth += 1
+            count = -(-count // MERKLE_FANOUT)
+            self.engine.execute(
+                f"CREATE OR REPLACE TABLE {self.prefix}_level{depth} AS SELECT i // {MERKLE_FANOUT}"
+                f" AS i, sha256('N{depth}:' || string_agg(d, '' ORDER BY i)) AS d"
+                f" FROM ({level}) GROUP BY ALL"
+            )
+            level = f"FROM {self.prefix}_level{depth}"
+        return str(self.engine.one(f"SELECT d FROM ({level})")[0])
+
+    def write_baseline(self, paths: BaselinePaths) -> None:
+        """Keep the items as what the next plan is compared with.
+
+        Raises:
+            DiskFailure: The files cannot be written; the former ones stand or count as absent.
+        """
+        columns = f"key_json, {self.keys}, row_digest, hash, bytes, chars"
+        meta = {**self.meta, "rows": self.items}
+        write_baseline(self.engine, f"SELECT {columns} FROM {self.relation}", paths, meta)
+
+    def _asked(self) -> str:
+        """Return the SQL of the distinct questions: of several items alike, the first by key."""
+        submit = f"FROM {self.prefix}_work WHERE action = '{Action.SUBMIT}'"
+        if self.counts.duplicate:
+            submit += f" QUALIFY row_number() OVER (PARTITION BY hash ORDER BY {self.keys}) = 1"
+        return f"({submit})"
+
+    def _by(self, column: str) -> dict[str, int]:
+        rows = self.engine.rows(
+            f"SELECT {column}, count(*) FROM {self.prefix}_work WHERE {column} IS NOT NULL"
+            f" GROUP BY {column}"
+        )
+        return {str(value): int(count) for value, count in rows}
