@@ -87,6 +87,10 @@ class LedgerReader(Protocol):
         """Count the questions that a submission holds, by outcome."""
         ...
 
+    def totals(self) -> dict[str, dict[Outcome, int]]:
+        """Count all questions by the spec that asked last (empty: adopted) and by outcome."""
+        ...
+
     def export_known(self, folder: Path) -> Path:
         """Write what is known of all questions as Parquet; one file per serial, reused.
 

@@ -172,6 +172,19 @@ class SqliteReader:
             )
             return {Outcome(row["outcome"]): row["n"] for row in rows}
 
+    def totals(self) -> dict[str, dict[Outcome, int]]:
+        """Count all questions by spec and outcome, in one pass."""
+        found: dict[str, dict[Outcome, int]] = {}
+        with sqlite_errors(self._path):
+            rows = self._db.execute(
+                "SELECT spec, outcome, sum(n) AS n FROM (SELECT submission, outcome, count(*) AS n "
+                "FROM claims GROUP BY submission, outcome) JOIN submissions ON id = submission "
+                "GROUP BY spec, outcome ORDER BY spec, outcome"
+            )
+            for row in rows:
+                found.setdefault(row["spec"], {})[Outcome(row["outcome"])] = row["n"]
+        return found
+
     def export_known(self, folder: Path) -> Path:
         """Write what is known as Parquet, once per serial; see `LedgerReader.export_known`."""
         target = folder / f"known-{self.lineage}-{self.serial}.parquet"

@@ -27,7 +27,6 @@ CREATE TABLE claims (
   attempt INTEGER NOT NULL, outcome INTEGER NOT NULL,
   before_submission INTEGER, before_outcome INTEGER, sum INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX claims_by_submission ON claims (submission);
 CREATE TABLE foreign_batches (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE lease (
   one INTEGER PRIMARY KEY CHECK (one = 1), gen INTEGER NOT NULL, holder TEXT NOT NULL,

@@ -7,6 +7,7 @@ import dataclasses
 import datetime as dt
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -99,39 +100,13 @@ class SqliteLedger(SqliteReader):
         """Record an intent and claim its questions; see `Ledger.prepare`."""
         with self._transaction("prepare"):
             number = self._insert(submission)
-            self._db.execute(
-                "CREATE TEMP TABLE IF NOT EXISTS incoming (digest BLOB PRIMARY KEY, attempt INT)"
-            )
-            self._db.execute("DELETE FROM incoming")
-            self._db.executemany("INSERT INTO incoming VALUES (?, ?)", claims)
-            self._refuse_taken()
-            self._db.execute(
-                """
-                INSERT INTO claims
-                SELECT i.digest, :n, i.attempt, 0, c.submission, c.outcome,
-                       row_sum(i.digest, :n, i.attempt, 0, c.submission, c.outcome)
-                FROM incoming i LEFT JOIN claims c ON c.digest = i.digest WHERE true
-                ON CONFLICT (digest) DO UPDATE SET
-                  submission = excluded.submission, attempt = excluded.attempt, outcome = 0,
-                  before_submission = excluded.before_submission,
-                  before_outcome = excluded.before_outcome, sum = excluded.sum
-                """,
-                {"n": number},
-            )
-
-    def _refuse_taken(self) -> None:
-        taken = (Outcome.IN_FLIGHT, Outcome.SUCCEEDED, Outcome.UNCHECKED)
-        marks = ", ".join(str(int(outcome)) for outcome in taken)
-        row = self._db.execute(
-            f"SELECT count(*) AS n FROM incoming i JOIN claims c ON c.digest = i.digest "  # noqa: S608 - integers
-            f"WHERE c.outcome IN ({marks}) OR c.attempt >= i.attempt"
-        ).fetchone()
-        if row["n"]:
-            raise ClaimConflict(
-                f"{row['n']} questions of this submission were asked or answered since the plan "
-                "was made; asking them again would pay twice.",
-                hint="Run the command again: it plans against the state as it is now.",
-            )
+            before = self._db.total_changes
+            rows = [
+                (digest, number, attempt, row_sum(digest, number, attempt, 0, None, None))
+                for digest, attempt in sorted(claims)
+            ]
+            self._db.executemany(_CLAIM, rows)
+            _refuse_taken(len(rows) - (self._db.total_changes - before))
 
     def arm(self, tag: str, armed: Armed) -> None:
         """PREPARED → ARMED; see `Ledger.arm`."""
@@ -213,12 +188,21 @@ class SqliteLedger(SqliteReader):
 
     def _settle(self, number: int, verdicts: Iterable[Verdict]) -> None:
         self._db.executemany(
-            """
-            UPDATE claims SET outcome = ?2, before_submission = NULL, before_outcome = NULL,
-              sum = row_sum(digest, submission, attempt, ?2, NULL, NULL)
-            WHERE digest = ?1 AND submission = ?3
-            """,
-            ((verdict.digest, int(verdict.outcome), number) for verdict in verdicts),
+            "UPDATE claims SET outcome = ?, sum = ?, before_submission = NULL, "
+            "before_outcome = NULL WHERE digest = ? AND submission = ? AND attempt = ?",
+            sorted(
+                (
+                    (
+                        int(v.outcome),
+                        row_sum(v.digest, number, v.attempt, int(v.outcome), None, None),
+                        v.digest,
+                        number,
+                        v.attempt,
+                    )
+                    for v in verdicts
+                ),
+                key=itemgetter(2),
+            ),
         )
 
     def lose(self, tag: str, detail: str) -> None:
@@ -304,6 +288,29 @@ class SqliteLedger(SqliteReader):
                 (holder, now.isoformat()),
             )
             self.gen = self._db.execute("SELECT gen FROM lease").fetchone()["gen"]
+
+
+_TAKEN = ", ".join(
+    str(int(outcome)) for outcome in (Outcome.IN_FLIGHT, Outcome.SUCCEEDED, Outcome.UNCHECKED)
+)
+_CLAIM = f"""
+INSERT INTO claims VALUES (?1, ?2, ?3, 0, NULL, NULL, ?4)
+ON CONFLICT (digest) DO UPDATE SET
+  submission = ?2, attempt = ?3, outcome = 0,
+  before_submission = submission, before_outcome = outcome,
+  sum = row_sum(?1, ?2, ?3, 0, submission, outcome)
+WHERE outcome NOT IN ({_TAKEN}) AND attempt < ?3
+"""  # noqa: S608 - integers
+"""Claims a question that is new, or whose last answer may be asked again; else changes nothing."""
+
+
+def _refuse_taken(count: int) -> None:
+    if count:
+        raise ClaimConflict(
+            f"{count} questions of this submission were asked or answered since the plan was "
+            "made; asking them again would pay twice.",
+            hint="Run the command again: it plans against the state as it is now.",
+        )
 
 
 def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) -> None:

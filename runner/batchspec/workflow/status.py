@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from batchspec.plan.model import Outcome
@@ -69,18 +69,18 @@ def read_status(session: Session, specs: Sequence[LoadedSpec]) -> StatusReport:
     return StatusReport(
         submissions=tuple(_status(s, now) for s in rows if s.state in OPEN),
         collected=sum(s.state is SubmissionState.COLLECTED for s in rows),
-        answers=_answers(reader, rows),
+        answers=_answers(reader, names | {""}),
         emulated=session.emulated,
         serial=reader.serial,
     )
 
 
-def _answers(reader: LedgerReader, rows: Sequence[Submission]) -> dict[Outcome, int]:
-    totals: dict[Outcome, int] = {}
-    for row in rows:
-        for outcome, count in reader.outcomes(row.tag).items():
-            totals[outcome] = totals.get(outcome, 0) + count
-    return totals
+def _answers(reader: LedgerReader, names: Collection[str]) -> dict[Outcome, int]:
+    sums: dict[Outcome, int] = {}
+    for spec, outcomes in reader.totals().items():
+        for outcome, count in outcomes.items() if spec in names else ():
+            sums[outcome] = sums.get(outcome, 0) + count
+    return sums
 
 
 def _status(submission: Submission, now: dt.datetime) -> SubmissionStatus:
