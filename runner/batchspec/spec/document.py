@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ NodePath = tuple[str | int, ...]
 SECRET = re.compile(r"sk-ant-[A-Za-z0-9_-]{6,}")
 """The shape of an Anthropic API key (fact sheet §10 shows the prefixes)."""
 
-MASK = "sk-ant-…"
-"""What stands in messages and source lines instead of a key."""
-
 _SHOWN = 60
+
+
+def masked(text: str) -> str:
+    """Return a text of the same length without the API keys in it."""
+    return SECRET.sub(lambda key: "sk-ant-".ljust(len(key[0]), "*"), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,15 @@ class Source:
     """Path relative to the project root, with forward slashes."""
     lines: tuple[str, ...]
     """Its lines without endings, API keys already masked."""
+    secrets: tuple[tuple[int, int], ...] = ()
+    """Where API keys stood: lines and columns, counted from 0."""
+
+    @classmethod
+    def of(cls, file: str, text: str) -> Source:
+        """Return the source of a file's text."""
+        lines = text.split("\n")
+        secrets = [(n, m.start()) for n, line in enumerate(lines) for m in SECRET.finditer(line)]
+        return cls(file=file, lines=tuple(map(masked, lines)), secrets=tuple(secrets))
 
     def at(self, line: int, column: int) -> Place:
         """Return the place of a 0-based line and column."""
@@ -120,8 +132,8 @@ def _beginning(spot: Spot, text: str) -> int | None:
 
 def shown(value: object) -> str:
     """Return ``value`` short, on one line, without control characters or keys, for a message."""
-    text = value if isinstance(value, str) else repr(value)
-    text = SECRET.sub(MASK, text)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    text = masked(text)
     text = "".join(c if c.isprintable() else "·" for c in text)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 

@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from batchspec.problems import Place, Problem
 from batchspec.spec.build import Builder, Stop, problem_at
-from batchspec.spec.document import MASK, SECRET, Document, Source
+from batchspec.spec.document import Document, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ def parse_yaml(raw: bytes, file: str) -> tuple[Document | None, tuple[Problem, .
     text, problem = _decode(raw, file)
     if problem is not None:
         return None, (problem,)
-    source = Source(file=file, lines=tuple(SECRET.sub(MASK, text).split("\n")))
+    source = Source.of(file, text)
     problem = _bad_text(text, source)
     if problem is not None:
         return None, (problem,)

@@ -21,7 +21,7 @@ def complaint(text: str, root: Path) -> str | None:
     if path.is_absolute() or _DRIVE.match(text) or text.startswith("~"):
         return "is an absolute path"
     if ".." in path.parts:
-        return "leads upward with .."
+        return "leads upward"
     if "\\" in text:
         return "has a backslash; paths are written with / on every system"
     return None if _stays(root / path, root) else "leads out of the project through a symlink"

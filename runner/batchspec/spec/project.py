@@ -89,7 +89,13 @@ def load_project(
     root: Path, environ: Mapping[str, str]
 ) -> tuple[Project | None, tuple[Problem, ...]]:
     """Read the project file below ``root``, if there is one, and the environment's settings."""
-    root = root.resolve()
+    project, problems = _load_project(root.resolve(), environ)
+    return project, _sorted(problems)
+
+
+def _load_project(
+    root: Path, environ: Mapping[str, str]
+) -> tuple[Project | None, tuple[Problem, ...]]:
     file = root / PROJECT_FILE
     document: Document | None = None
     problems: tuple[Problem, ...] = _misnamed(root)

@@ -72,7 +72,9 @@ def _like(path: Path) -> str:
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:
-        return f"There is no folder {shown(path.parent.name)} either. Paths start at the project."
+        return (
+            f"The folder {shown(path.parent.name)} is not there either. Paths start at the project."
+        )
     near = difflib.get_close_matches(path.name, names, n=2, cutoff=0.6)
     if near:
         return f"Did you mean {listing(near, 'or')} in the same folder?"

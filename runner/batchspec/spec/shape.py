@@ -18,9 +18,7 @@ from batchspec.spec.words import about, advice, kind_of, listing, nearest, type_
 JsonError = Any
 """jsonschema.ValidationError, each of whose attributes is typed as perhaps unset."""
 
-_NOTHING_IGNORED = (
-    "Nothing in a spec is ignored, so that a typing error cannot change a job unseen."
-)
+_NOTHING_IGNORED = "Nothing is ignored, so that a typing error cannot change a job unseen."
 
 
 def shape_problems(document: Document, name: SchemaName) -> tuple[Problem, ...]:
@@ -190,7 +188,7 @@ class _Shape:
 
 
 _COMPLAINTS: dict[str, Callable[[Any, Any], str]] = {
-    "const": lambda limit, value: f"must be {limit}, not {shown(value)}",
+    "const": lambda limit, value: f"must be {limit}, not {kind_of(value)} ({shown(value)})",
     "enum": lambda limit, value: f"must be {listing(limit, 'or')}, not {shown(value)}",
     "minimum": lambda limit, value: f"must be at least {limit:,}, not {shown(value)}",
     "maximum": lambda limit, value: f"must be at most {limit:,}, not {shown(value)}",

@@ -1,0 +1,165 @@
+"""Every code of a problem that reading a spec can give, for `docs/reference/problems.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """One kind of mistake."""
+
+    code: str
+    """Stable; tools may depend on it."""
+    means: str
+    """What is wrong, in one sentence."""
+    remedy: str
+    """What to do, in one sentence."""
+    warning: bool = False
+    """The command goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theme:
+    """Codes that belong together, under one heading."""
+
+    title: str
+    codes: tuple[Code, ...]
+
+
+def _theme(title: str, *rows: tuple[str, str, str]) -> Theme:
+    """Return a theme from rows of code, meaning and remedy; a code with ``?`` is a warning."""
+    codes = tuple(
+        Code(code=code.rstrip("?"), means=means, remedy=remedy, warning=code.endswith("?"))
+        for code, means, remedy in rows
+    )
+    return Theme(title=title, codes=codes)
+
+
+THEMES: tuple[Theme, ...] = (
+    _theme(
+        "Reading YAML",
+        ("unreadable-file", "The file cannot be opened.", "Check its name and permissions."),
+        ("not-utf8", "The file is not UTF-8 text.", "Save it as UTF-8."),
+        ("bad-character", "A character that nobody sees, or that JSON cannot carry.",
+         "Delete it, or write it as an escape."),
+        ("yaml-syntax", "The text is not valid YAML.", "The detail says what was expected."),
+        ("yaml-tab", "A tab indents a line.", "Use spaces."),
+        ("yaml-feature", "An anchor, alias, merge key, tag or directive is used.",
+         "Write the value out, or share it through `defaults`."),
+        ("yaml-many-documents", "A second document begins in the file.", "One file is one spec."),
+        ("yaml-too-large", "The file is larger than a spec can be.",
+         "Put data into files of its own."),
+        ("yaml-too-deep", "Values are nested deeper than 50.", "Put data into files of its own."),
+        ("unquoted-template", "A value begins with `{{` without quotes.",
+         "Quote the value, or begin it with `|`."),
+        ("duplicate-key", "A key is given twice in one mapping.", "Remove one."),
+        ("bad-key", "A key is not text.", "Quote it."),
+        ("bad-number", "A number is infinite, not a number, or beyond 64 bits.",
+         "Quote it, or write a smaller one."),
+    ),
+    _theme(
+        "Keys and values",
+        ("not-a-mapping", "The file holds no keys.", "Begin with `version: 1`."),
+        ("unknown-key", "A key does not exist at its place.", "Correct it; nothing is ignored."),
+        ("missing-key", "A key that must be there is not.", "Add it."),
+        ("conflicting-keys", "Keys exclude each other.", "Keep one of them."),
+        ("wrong-type", "A value has another type than its key needs.", "Write such a value."),
+        ("bad-value", "A value is outside of what its key allows.", "Write one that is allowed."),
+        ("not-supported-yet", "Something that is planned, but does not work today.",
+         "The detail says what works instead."),
+        ("secret-in-spec", "An API key stands in the file.",
+         "Revoke it, remove it, and use the environment."),
+        ("no-effect?", "A setting changes nothing where it stands.", "Remove it."),
+    ),
+    _theme(
+        "The project",
+        ("misnamed-project-file?", "There is a `batchspec.yml`, which is not read.",
+         "Call it `batchspec.yaml`."),
+        ("bad-environment", "An environment variable has a value that its setting does not allow.",
+         "Correct or unset it."),
+        ("bad-base-url", "The base URL is no address, unencrypted, or holds credentials.",
+         "Use `https://host/path`."),
+        ("unknown-api-version?", "The `anthropic_version` is none of the known ones.",
+         "Use a known one."),
+        ("bad-name", "The file's name gives no valid name for the spec.", "Add `name:`."),
+        ("duplicate-name", "Two specs have one name.", "Rename one."),
+        ("unknown-spec", "The command line names a spec that is not there.", "Correct the name."),
+        ("unknown-need", "`needs` names a spec that is not there.", "Correct the name."),
+        ("needs-circle", "Specs need each other in a circle.", "Remove one of the needs."),
+    ),
+    _theme(
+        "The model and its parameters",
+        ("unknown-model?", "The catalogue does not know the model.",
+         "Check the spelling, or add its price."),
+        ("model-retiring?", "The model's retirement is announced.", "Move to a newer one."),
+        ("model-retired?", "The announced day has passed.", "Move to a newer one."),
+        ("max-tokens-too-large", "`max_tokens` is above the model's limit.", "Lower it."),
+        ("sampling-refused", "The API version or the model takes no sampling parameters.",
+         "Remove them."),
+        ("misplaced-param", "A parameter has a place of its own in the spec.", "Write it there."),
+        ("not-in-batches", "No batch takes the parameter.", "Remove it."),
+        ("not-a-param", "It is a header or an argument of the SDK.", "Remove it from `params`."),
+        ("unknown-param?", "The parameter is not known, and is passed through.",
+         "Check the spelling."),
+    ),
+    _theme(
+        "The prompt",
+        ("first-turn", "A conversation does not begin with the user.", "Begin with the user."),
+        ("prefill-refused", "The last message is the assistant's, and cannot be continued.",
+         "End with the user."),
+        ("citations-in-text", "A text of the user has citations.", "Remove them."),
+    ),
+    _theme(
+        "The response schema",
+        ("schema-not-supported", "The model has no structured outputs.", "Use a newer model."),
+        ("bad-schema-file", "The schema's file is not a JSON object.", "Correct the file."),
+        ("schema-invalid", "It is not a JSON Schema.", "Correct it."),
+        ("schema-keyword", "It uses what structured outputs do not have.",
+         "Remove it, and use checks."),
+        ("schema-open-object", "An object allows further properties.",
+         'Add `"additionalProperties": false`.'),
+        ("schema-required", "It requires a property that it does not have.", "Correct the name."),
+        ("schema-reference", "A reference leads outside, nowhere, or in a circle.",
+         "Write out what is meant."),
+        ("schema-too-complex", "It has too many optional or several-typed properties.",
+         "Ask for less at once."),
+    ),
+    _theme(
+        "Files, checks and budgets",
+        ("path-outside-project", "A path leads out of the project.", "Use a path inside."),
+        ("reserved-path", "A path lies in `.batchspec` or `.git`.", "Choose another folder."),
+        ("missing-file", "A `{file: …}` is not there.", "Create it, or correct the path."),
+        ("output-format", "An output's ending names no format.",
+         "Use `.jsonl`, `.csv`, `.parquet`, or a template."),
+        ("output-collision", "Two outputs have one path.", "Change one."),
+        ("output-over-input", "An output would replace what the spec reads.", "Change its path."),
+        ("duplicate-check", "Two checks have one name.", "Rename one."),
+        ("empty-budget?", "A ceiling is 0.", "Raise it, unless that is meant."),
+        ("budget-above-project?", "A ceiling is above the project's.", "Lower it."),
+    ),
+)  # fmt: skip
+
+CODES: dict[str, Code] = {code.code: code for theme in THEMES for code in theme.codes}
+
+
+def problems_page(themes: Iterable[Theme] = THEMES) -> str:
+    """Return the reference page of all codes, as Markdown."""
+    return "\n".join(_lines(themes)) + "\n"
+
+
+def _lines(themes: Iterable[Theme]) -> Iterator[str]:
+    yield "# Problems in specs"
+    yield ""
+    yield "Mistakes in specs and project files, by the code that stands in their messages."
+    yield "Errors stop a command before anything is sent; warnings do not."
+    for theme in themes:
+        yield ""
+        yield f"## {theme.title}"
+        yield ""
+        yield "| code | | what is wrong | what to do |"
+        yield "|---|---|---|---|"
+        for code in theme.codes:
+            severity = "warning" if code.warning else "error"
+            yield f"| `{code.code}` | {severity} | {code.means} | {code.remedy} |"

@@ -1,0 +1,1 @@
+SELECT id, subject FROM 'data/tickets.csv'
