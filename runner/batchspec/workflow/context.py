@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from batchspec.api.catalogue import Catalogue, load_catalogue
+from batchspec.api.port import BatchApi
 from batchspec.clock import Clock
 from batchspec.errors import MissingKey
 from batchspec.inputs.engine import Engine
@@ -24,9 +25,6 @@ from batchspec.state.segments import FolderSegments
 from batchspec.state.sqlite import SqliteReader
 from batchspec.state.writer import SqliteLedger
 from batchspec.workflow.waits import Waits, waits_for
-
-if TYPE_CHECKING:
-    from batchspec.api.client import SdkClient
 
 EMULATED_KEY = "emulated"
 
@@ -48,8 +46,9 @@ class Session:
     clock: Clock
     environ: Mapping[str, str]
     randomness: Callable[[int], bytes] = os.urandom
+    client: BatchApi | None = None
+    """The way to the API; None: opened from the project's settings when it is first needed."""
     _stack: ExitStack = field(default_factory=ExitStack)
-    _client: SdkClient | None = None
 
     def __enter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -58,7 +57,6 @@ class Session:
     def __exit__(self, *_: object) -> None:
         """Close connections and the emulator."""
         self._stack.close()
-        self._client = None
 
     @property
     def state_dir(self) -> Path:
@@ -163,13 +161,13 @@ class Session:
         """Return a fingerprint by which the same key is recognised; it does not reveal the key."""
         return "key-" + hashlib.sha256(b"batchspec key\0" + self.key().encode()).hexdigest()[:12]
 
-    def api(self) -> SdkClient:
+    def api(self) -> BatchApi:
         """Return the API's client, opened on first use; for emulated work the emulator starts.
 
         Raises:
             MissingKey: when the environment has no key.
         """
-        if self._client is None:
+        if self.client is None:
             from batchspec.api.client import Connection, SdkClient  # noqa: PLC0415 - see warm_up
 
             settings = self.project.config.api
@@ -185,8 +183,8 @@ class Session:
                 )
             )
             self._stack.callback(client.close)
-            self._client = client
-        return self._client
+            self.client = client
+        return self.client
 
     def _emulator(self) -> str:
         from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415

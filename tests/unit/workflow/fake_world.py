@@ -140,7 +140,11 @@ class FakeApi:
             raise ApiFailure(FailureKind.AMBIGUOUS, "500 api_error", status=500)
 
     def create(
-        self, body: CreateBody, *, before_last_byte: Callable[[], None], betas: tuple[str, ...]
+        self,
+        body: CreateBody,
+        *,
+        before_last_byte: Callable[[], None],
+        betas: tuple[str, ...],  # noqa: ARG002 - the port's signature
     ) -> Batch:
         """Make a batch, or fail in one of the ways that leave its making open."""
         self._arrive("create")
@@ -253,7 +257,7 @@ def line(name: str) -> dict[str, Any]:
         "type": "message",
         "role": "assistant",
         "model": "claude-haiku-4-5",
-        "content": [{"type": "text", "text": f"answer to {name.split('-')[2]}"}],
+        "content": [{"type": "text", "text": f"answer to {name}"}],
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 10, "output_tokens": 5, "service_tier": "batch"},
     }
