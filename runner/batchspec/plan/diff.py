@@ -21,7 +21,7 @@ from batchspec.plan.baseline import Baseline, BaselinePaths, read_baseline
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Action, Outcome, Reason
 from batchspec.plan.questions import Spool
-from batchspec.plan.render import SCHEMA, RenderJob, Renders
+from batchspec.plan.render import COLUMNS, RenderJob, Renders
 from batchspec.problems import Problem
 from batchspec.spec.model import Spec
 
@@ -213,7 +213,7 @@ class _Diff:
             odd = f"{self.prefix}_odd WHERE action = '{Action.SUBMIT}'"
             wanted += f" UNION ALL SELECT key_json, row_digest FROM {odd}"
         self._view("wanted", wanted)
-        columns = ", ".join(f"{field.name} {_TYPES[str(field.type)]}" for field in SCHEMA)
+        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
         self.engine.execute(f"CREATE OR REPLACE TABLE {self.prefix}_rendered ({columns})")
         count = self._count("wanted")
         if not count:
@@ -366,9 +366,6 @@ class _Diff:
 
     def _count(self, name: str) -> int:
         return int(self.engine.one(f"SELECT count(*) FROM {self.prefix}_{name}")[0])
-
-
-_TYPES = {"string": "VARCHAR", "binary": "BLOB", "uint32": "UINTEGER", "int64": "BIGINT"}
 
 
 def _unreadable(error: AuthorSqlError) -> Problem:

@@ -41,7 +41,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     """Return the plan in the shape and key order of DESIGN §4, ``digest`` last."""
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "specs": [_spec_document(spec) for spec in plan.specs],
+        "specs": [spec_document(spec) for spec in plan.specs],
         "totals": _totals(plan.specs),
     }
     if plan.state:
@@ -114,7 +114,8 @@ def _read_change(document: Mapping[str, Any]) -> Change:
     )
 
 
-def _spec_document(spec: SpecPlan) -> dict[str, Any]:
+def spec_document(spec: SpecPlan) -> dict[str, Any]:
+    """Return one spec's part of the document, in the contract's key order."""
     document: dict[str, Any] = {
         "name": spec.name,
         "model": spec.model,

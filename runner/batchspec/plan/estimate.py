@@ -101,6 +101,11 @@ def step_chars(job: Job, calibration: Calibration) -> int | None:
 
 def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> Estimate:
     """Return tokens and USD of submitting ``sizes``; every USD is None when a price is unknown."""
+    if not sizes.requests:
+        free = Decimal(0)
+        return Estimate(
+            usd=free, usd_min=free, usd_max=free, usd_without_batch=free, notes=job.notes
+        )
     known = calibration or Calibration()
     below = _class_of(sizes.requests - sizes.over_requests, sizes.chars - sizes.over_chars)
     over = _class_of(sizes.over_requests, sizes.over_chars)

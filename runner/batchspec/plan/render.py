@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Protocol
 
 from batchspec.inputs.tables import Row
 from batchspec.plan.estimate import estimate_chars
@@ -16,20 +14,22 @@ from batchspec.plan.questions import Spool
 from batchspec.problems import Problem
 from batchspec.prompt.request import ItemError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 CHUNK = 8192
 """Rendered rows held in memory at a time."""
 MAX_NAMED = 20
 """So many items that cannot be rendered are named; the rest are counted."""
-SCHEMA = pa.schema(
-    [
-        ("key_json", pa.string()),
-        ("row_digest", pa.binary()),
-        ("hash", pa.binary()),
-        ("bytes", pa.uint32()),
-        ("chars", pa.uint32()),
-        ("spot", pa.int64()),
-    ]
-)
+COLUMNS = {
+    "key_json": "VARCHAR",
+    "row_digest": "BLOB",
+    "hash": "BLOB",
+    "bytes": "UINTEGER",
+    "chars": "UINTEGER",
+    "spot": "BIGINT",
+}
+"""What is kept of a rendered row, with DuckDB's types; ``spot`` is its offset in the spool."""
 
 
 class Renders(Protocol):
@@ -68,9 +68,9 @@ class RenderJob:
     failed: int = 0
 
     def chunks(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
-        """Yield record batches of `SCHEMA` for the rows that can be rendered."""
+        """Yield record batches of `COLUMNS` for the rows that can be rendered."""
         hasher = RequestHasher(self.renderer.identity)
-        columns: tuple[list[object], ...] = tuple([] for _ in SCHEMA)
+        columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
         keys, digests, hashes, lengths, chars, spots = columns
         for row in rows:
             params = self._params(row)
@@ -118,10 +118,20 @@ class RenderJob:
             return None
 
     def _chunk(self, columns: tuple[list[object], ...]) -> pa.RecordBatch:
-        batch = pa.RecordBatch.from_arrays(
-            [pa.array(values, kind.type) for values, kind in zip(columns, SCHEMA, strict=True)],
-            schema=SCHEMA,
-        )
+        # A plan without changes never comes here, and so does not pay for the import.
+        import pyarrow as pa  # noqa: PLC0415
+
+        types = {
+            "VARCHAR": pa.string(),
+            "BLOB": pa.binary(),
+            "UINTEGER": pa.uint32(),
+            "BIGINT": pa.int64(),
+        }
+        arrays = [
+            pa.array(values, types[kind])
+            for values, kind in zip(columns, COLUMNS.values(), strict=True)
+        ]
+        batch = pa.RecordBatch.from_arrays(arrays, names=list(COLUMNS))
         self.done += len(columns[0])
         self.on_progress(self.done)
         for values in columns:

@@ -139,3 +139,9 @@ def test_a_schema_or_half_the_limit_stands_in_for_unknown_output() -> None:
     schema = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}}
     assert estimate(Sizes(requests=1, chars=10), replace(JOB, schema=schema)).output_tokens < 20
     assert estimate(Sizes(requests=1, chars=10), JOB).output_tokens == 32
+
+
+def test_nothing_to_submit_is_free_whatever_the_price() -> None:
+    """A plan without requests is not refused for an unknown price."""
+    found = estimate(Sizes(), replace(JOB, prices=None))
+    assert (found.usd, found.usd_max, found.input_tokens, found.notes) == (0, 0, 0, ())
