@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import subprocess
 import sys
 import threading
@@ -64,7 +65,7 @@ def test_kill_at_any_moment_leaves_whole_batches(rows: Rows, tmp_path: Path) -> 
         while not stop.is_set():
             try:
                 answered.append(probe.create(rows(50)))
-            except (OSError, RuntimeError):
+            except (OSError, RuntimeError, http.client.HTTPException):
                 return
 
     for delay in (0.05, 0.12, 0.2):

@@ -174,6 +174,18 @@ def wants_citations(block: dict[str, Any]) -> bool:
     return isinstance(citations, dict) and citations.get("enabled") is True
 
 
+def files_named(params: dict[str, Any]) -> Iterator[str]:
+    """Yield the file ids that the blocks of the messages name (fact sheet §6.5)."""
+    for message in params["messages"]:
+        if isinstance(message["content"], str):
+            continue
+        for block in message["content"]:
+            source = block.get("source")
+            holder = source if isinstance(source, dict) else block
+            if isinstance(holder.get("file_id"), str):
+                yield holder["file_id"]
+
+
 def _breakpoints_fault(params: dict[str, Any]) -> str | None:
     tools = params.get("tools")
     blocks = [tool for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []

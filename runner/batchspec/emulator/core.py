@@ -11,8 +11,10 @@ from batchspec.emulator.answering import Answerer
 from batchspec.emulator.clock import EmulatorClock
 from batchspec.emulator.draws import digest, make_id
 from batchspec.emulator.faults import FaultDesk
+from batchspec.emulator.files import FileShelf
 from batchspec.emulator.params import Terms
 from batchspec.emulator.processing import write_results
+from batchspec.emulator.rates import Bucket
 from batchspec.emulator.replay import load_recordings
 from batchspec.emulator.rowindex import RowIndex
 from batchspec.emulator.rules import load_rules
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED_CALLS = 100_000
 _OPEN_WORKSPACE = "default"
+_BATCH_ENDPOINTS = ("create", "retrieve", "list", "cancel", "delete", "results")
 
 
 class Emulator:
@@ -52,7 +55,9 @@ class Emulator:
             warm_seconds=min(settings.cache_warm_seconds, settings.delay_seconds),
         )
         self.store = Store(settings.data_dir)
+        self.files = FileShelf(self.store.db, self.store.folder / "files")
         self.clock = self._clock()
+        self._buckets = self._full_buckets()
         self.calls: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_CALLS)
         self.organization = str(uuid.UUID(bytes=digest(self.store.nonce, "organization")[:16]))
         self.stopping = asyncio.Event()
@@ -68,6 +73,28 @@ class Emulator:
         if last > clock.now():
             clock.advance(last - clock.now())
         return clock
+
+    def _full_buckets(self) -> dict[str, Bucket]:
+        limits, now = self.settings.limits, self.clock.now()
+        rates = {
+            "batches": limits.requests_per_minute,
+            "count_tokens": limits.count_tokens_per_minute,
+        }
+        return {group: Bucket.full(rate, now) for group, rate in rates.items() if rate is not None}
+
+    def admit(self, endpoint: str) -> dict[str, str]:
+        """Count a call against its rate limit, and return the headers to send with its answer.
+
+        Raises:
+            ApiError: 429 when a limit is switched on and reached.
+        """
+        group = "batches" if endpoint in _BATCH_ENDPOINTS else endpoint
+        bucket = self._buckets.get(group)
+        if bucket is None:
+            return {}
+        now = self.clock.now()
+        bucket.take(now)
+        return bucket.headers(now) if self.settings.unknowns.rate_limit_headers else {}
 
     async def close(self) -> None:
         """End what is waiting, drop what was to happen later, and close the store."""
@@ -125,7 +152,10 @@ class Emulator:
             fresh = self.store.batch(record.workspace, record.id)
             if fresh is None or fresh.counts is not None:
                 return fresh or record
-            counts = await asyncio.to_thread(self._write_results, fresh, self._earlier(fresh))
+            terms = self._terms(fresh)
+            counts = await asyncio.to_thread(
+                self._write_results, fresh, terms, self._earlier(fresh)
+            )
             self.store.set_counts(fresh, counts)
         return self.store.batch(record.workspace, record.id) or record
 
@@ -134,16 +164,21 @@ class Emulator:
             return []
         return [other for other in self.store.every_batch() if other.seq < record.seq]
 
-    def _write_results(self, record: BatchRecord, earlier: list[BatchRecord]) -> Counts:
+    def _terms(self, record: BatchRecord) -> Terms:
+        return Terms(
+            version=record.version,
+            betas=record.betas,
+            profile=record.profile,
+            any_model=self.settings.unknowns.unknown_model == "accept",
+            files=self.files.usable(record.workspace, record.created),
+        )
+
+    def _write_results(
+        self, record: BatchRecord, terms: Terms, earlier: list[BatchRecord]
+    ) -> Counts:
         asked: Counter[bytes] = Counter()
         for other in earlier:
             with RowIndex(self.store.files_of(other) / "rows.bin") as rows:
                 asked.update(row.sha256 for row in rows)
         self.answerer.cache.forget_before(record.created)
-        terms = Terms(
-            version=record.version,
-            betas=record.betas,
-            profile=record.profile,
-            any_model=self.settings.unknowns.unknown_model == "accept",
-        )
         return write_results(record, self.store.files_of(record), self.answerer, terms, asked)

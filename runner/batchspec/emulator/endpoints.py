@@ -8,6 +8,13 @@ import orjson
 from starlette.routing import Route
 
 from batchspec.emulator.errors import ApiError, json_response
+from batchspec.emulator.files import (
+    delete_file,
+    download_file,
+    list_files,
+    retrieve_file,
+    upload,
+)
 from batchspec.emulator.gate import Call, Endpoint, Prepared
 from batchspec.emulator.intake import Intake, gunzipped
 from batchspec.emulator.lifecycle import BatchRecord, batch_object
@@ -15,6 +22,7 @@ from batchspec.emulator.models import CATALOGUE, find_model
 from batchspec.emulator.paging import page_of
 from batchspec.emulator.params import Terms, params_fault
 from batchspec.emulator.processing import RESULTS
+from batchspec.emulator.rates import check_queue
 from batchspec.emulator.results import results_response
 from batchspec.emulator.store import NewBatch
 from batchspec.emulator.usage import prompt_tokens
@@ -74,6 +82,9 @@ async def _create(call: Call) -> Prepared:
 
     async def act() -> Response:
         now = emulator.clock.now()
+        most = emulator.settings.limits.queue_requests
+        if most is not None:
+            check_queue(most, emulator.store.batches(call.workspace), intake.total, now)
         batch = NewBatch(
             workspace=call.workspace,
             created=now,
@@ -279,4 +290,9 @@ ROUTES = [
     _route("/v1/messages/count_tokens", "POST", "count_tokens", _count_tokens),
     _route("/v1/models", "GET", "models", _models),
     _route("/v1/models/{model_id}", "GET", "models", _model),
+    _route("/v1/files", "POST", "files", upload),
+    _route("/v1/files", "GET", "files", list_files),
+    _route("/v1/files/{file_id}", "GET", "files", retrieve_file),
+    _route("/v1/files/{file_id}", "DELETE", "files", delete_file),
+    _route("/v1/files/{file_id}/content", "GET", "files", download_file),
 ]

@@ -90,6 +90,7 @@ class Endpoint:
 
     async def _answer(self, emulator: Emulator, request: Request) -> Response:
         call = admitted(emulator, request)
+        request.scope["state"]["headers"] |= emulator.admit(self.name)
         prepared = await self.prepare(call)
         call.firing = emulator.faults.take(self.name, call.batch_id)
         slow = next(call.firing.of("slow_commit"), None)

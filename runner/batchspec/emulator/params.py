@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batchspec.emulator.content import content_fault
+from batchspec.emulator.content import content_fault, files_named
 from batchspec.emulator.models import EFFORTS, ModelFacts, find_model, generic_model
 from batchspec.emulator.schema_subset import schema_fault
 from batchspec.emulator.tools import tools_fault
@@ -71,6 +71,8 @@ class Terms:
     """Whether models outside the catalogue are accepted (a setting of the emulator)."""
     batch: bool = True
     """False for count_tokens, where ``max_tokens`` is not needed."""
+    files: frozenset[str] | None = None
+    """Ids of the files that requests may name; ``None`` leaves them unchecked."""
 
 
 def params_fault(params: dict[str, Any], terms: Terms) -> str | None:
@@ -240,6 +242,15 @@ def _format_fault(form: Any, params: dict[str, Any]) -> str | None:
     return None
 
 
+def _files_fault(params: dict[str, Any], _model: ModelFacts, terms: Terms) -> str | None:
+    if terms.files is None:
+        return None
+    for file_id in files_named(params):
+        if file_id not in terms.files:
+            return f"File not found: {file_id}"
+    return None
+
+
 def _plain_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> str | None:
     stops = params.get("stop_sequences")
     if stops is not None and not (
@@ -266,4 +277,5 @@ _CHECKS: tuple[Callable[[dict[str, Any], ModelFacts, Terms], str | None], ...] =
     _output_fault,
     lambda params, model, _terms: tools_fault(params, forced=model.forced_tools),
     _plain_fault,
+    _files_fault,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 _TYPES = frozenset(["object", "array", "string", "integer", "number", "boolean", "null"])
@@ -100,13 +101,7 @@ class _Walk:
             return self._object_fault(schema, references)
         if "array" in kinds or "items" in schema:
             return self._array_fault(schema, references)
-        form = schema.get("format")
-        if form is not None and not (isinstance(form, str) and form in _FORMATS):
-            return f"format {form!r} is not supported"
-        options = schema.get("enum")
-        if options is not None and not _plain_list(options):
-            return "enum takes a list of strings, numbers, booleans or null"
-        return None
+        return _scalar_fault(schema)
 
     def _object_fault(self, schema: dict[str, Any], references: tuple[str, ...]) -> str | None:
         if schema.get("additionalProperties") is not False:
@@ -142,6 +137,26 @@ class _Walk:
                 if fault is not None:
                     return f"{key}: {fault}"
         return None
+
+
+def _scalar_fault(schema: dict[str, Any]) -> str | None:
+    form = schema.get("format")
+    if form is not None and not (isinstance(form, str) and form in _FORMATS):
+        return f"format {form!r} is not supported"
+    if "pattern" in schema and not _is_pattern(schema["pattern"]):
+        return f"pattern {schema['pattern']!r} is not a regular expression"
+    options = schema.get("enum")
+    if options is not None and not _plain_list(options):
+        return "enum takes a list of strings, numbers, booleans or null"
+    return None
+
+
+def _is_pattern(text: Any) -> bool:
+    try:
+        re.compile(text)
+    except (re.error, TypeError, RecursionError, OverflowError):
+        return False
+    return isinstance(text, str)
 
 
 def _plain_list(options: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,9 @@ _FORMATS: dict[str, Callable[[Draw], str]] = {
     ),
 }
 _MAX_DEPTH = 24
+_NOT_A_SCHEMA = (
+    TypeError, ValueError, KeyError, AttributeError, ArithmeticError, RecursionError, re.error,
+)  # fmt: skip
 
 
 def _two(draw: Draw, low: int, high: int) -> str:
@@ -65,9 +69,13 @@ def value_for(schema: Any, draw: Draw) -> Any:
     """Return a value that satisfies ``schema``.
 
     Covers the structured-output subset (fact sheet §6.1), and beyond it the usual bounds on
-    numbers, strings and arrays.
+    numbers, strings and arrays. What is no JSON Schema, as the input schema of a tool may be,
+    gives an empty object.
     """
-    return _Maker(schema, draw).make(schema, 0)
+    try:
+        return _Maker(schema, draw).make(schema, 0)
+    except _NOT_A_SCHEMA:
+        return {}
 
 
 class _Maker:

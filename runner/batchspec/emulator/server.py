@@ -24,6 +24,7 @@ from batchspec.emulator.core import Emulator
 from batchspec.emulator.endpoints import ROUTES
 from batchspec.emulator.errors import ApiError, error_response
 from batchspec.emulator.gate import Identity
+from batchspec.emulator.page import PAGE_ROUTES
 from batchspec.emulator.probe import Probe
 from batchspec.emulator.settings import EmulatorSettings
 from batchspec.emulator.wire import Connection
@@ -60,7 +61,7 @@ def create_app(settings: EmulatorSettings) -> Starlette:
         await emulator.close()
 
     app = Starlette(
-        routes=[*ROUTES, *ADMIN_ROUTES],
+        routes=[*ROUTES, *ADMIN_ROUTES, *PAGE_ROUTES],
         middleware=[Middleware(Identity, emulator=emulator)],
         exception_handlers={HTTPException: _no_route, Exception: _bug},
         lifespan=lifespan,

@@ -68,6 +68,8 @@ class Unknowns:
     """The form of ``results_url``. Every official sample is absolute."""
     rate_limit_headers: bool = False
     """Whether batch endpoints send ``anthropic-ratelimit-*`` while a limit is switched on."""
+    downloadable_uploads: bool = False
+    """Whether uploaded files can be downloaded; the service says that only generated ones can."""
     unknown_model: Literal["errored", "accept"] = "errored"
     """Rows that name a model outside the catalogue."""
 

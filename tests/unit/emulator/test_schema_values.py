@@ -128,6 +128,8 @@ def obj(**more: Any) -> dict[str, Any]:
         ({"type": {}}, "unknown type"),
         ({"type": "string", "format": "iban"}, "format 'iban'"),
         ({"enum": [{}]}, "enum takes"),
+        ({"type": "string", "pattern": "("}, "not a regular expression"),
+        ({"type": "string", "pattern": 3}, "not a regular expression"),
         ({"$ref": "https://example.com/x"}, "external"),
         ({"$ref": "#/$defs/x"}, "cannot be resolved"),
         ({"$ref": "#"}, "recursive"),
@@ -145,6 +147,31 @@ def test_schemas_outside_the_subset_are_named(schema: Any, message: str) -> None
     fault = schema_fault(schema)
     assert fault is not None
     assert message in fault
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("(") | st.just("#"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2),
+    max_leaves=4,
+)
+WORDS = (
+    "type properties required additionalProperties items enum const anyOf oneOf allOf $ref $defs"
+    " pattern format minItems maxItems minimum maximum exclusiveMinimum multipleOf minLength"
+)
+
+
+@given(
+    schema=SCHEMAS, inner=SCHEMAS, key=st.sampled_from(WORDS.split()), junk=JUNK, deep=st.booleans()
+)
+def test_junk_in_a_schema_never_raises(
+    schema: Any, inner: Any, key: str, junk: Any, *, deep: bool
+) -> None:
+    """It has a fault or none, and gives some value, at the top or below a property."""
+    broken = {**schema, key: junk}
+    if deep:
+        broken = obj(properties={"a": broken, "b": inner}, required=["a"])
+    assert schema_fault(broken) is None or schema_fault(broken)
+    value_for(broken, Draw("junk"))
 
 
 @given(schema=SCHEMAS)
