@@ -61,8 +61,10 @@ class Drive:
             self._doubt(submission)
 
     def _doubt(self, submission: Submission) -> None:
-        since = self.worker.session.clock.elapsed()
-        self.doubts[submission.tag] = Doubt(submission=submission, since=since)
+        session = self.worker.session
+        self.doubts[submission.tag] = Doubt(
+            submission=submission, since=session.clock.elapsed(), pauses=session.waits.polls()
+        )
 
     def open(self) -> tuple[Submission, ...]:
         """Return the submissions whose batches are not collected yet."""

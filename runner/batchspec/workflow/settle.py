@@ -8,7 +8,7 @@ Absence counts only in the same workspace, seen twice after the settling time of
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind, ProcessingStatus
@@ -31,6 +31,8 @@ class Doubt:
     submission: Submission
     since: float
     """Clock reading when this process began to look; stands in for a missing Date header."""
+    pauses: Iterator[float]
+    """Between looks at a candidate that has not ended."""
     absent_at: float | None = None
     """Clock reading of the first listing that counts as absence."""
     absent_ids: frozenset[str] = field(default_factory=frozenset)
@@ -73,7 +75,7 @@ def settle(worker: Worker, doubt: Doubt) -> Generator[Event, None, Open | None]:
             worker.ledger.foreign([batch.id])
     if waiting:
         doubt.absent_at = None
-        return Open(seconds=worker.session.waits.poll_first, candidates=tuple(waiting))
+        return Open(seconds=next(doubt.pauses), candidates=tuple(waiting))
     return (yield from _absent(worker, doubt, listing))
 
 

@@ -50,6 +50,7 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
     whole = lost or wanted.everything or not worker.ledger.surveyed
     taken = 0
     told = False
+    pauses = worker.session.waits.polls()
     while True:
         server_time = sight.page.server_time or worker.session.clock.now()
         oldest = server_time - RETENTION
@@ -66,7 +67,7 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
         if not told:
             yield Notice(message=_why(holding), warning=True)
             told = True
-        pause = worker.session.waits.poll_first
+        pause = next(pauses)
         why = "waiting until the workspace's unknown batches are explained"
         yield Waiting(why=why, seconds=pause, open_batches=len(holding))
         worker.session.clock.sleep(pause)

@@ -8,6 +8,7 @@ show that the test can fail: each takes one rule of the protocol away and must b
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter, deque
 from collections.abc import Generator
 from pathlib import Path
@@ -62,7 +63,10 @@ def shaped(data: Any) -> dict[str, Any]:
 class History:
     """One seed: a world, a project folder, and the questions to be answered."""
 
-    def __init__(self, root: Path, seed: int) -> None:
+    def __init__(
+        self, root: Path, seed: int, *, wipes: bool = False, settle: float = 1020.0
+    ) -> None:
+        self.wipes = wipes
         self.draw = random.Random(seed)  # noqa: S311 - a seeded history
         self.world = World(draw=self.draw, kills_left=self.draw.randint(0, 6))
         self.root = root
@@ -74,7 +78,7 @@ class History:
         for _ in range(self.draw.randint(0, 4)):
             size = self.chunk if self.draw.random() < 0.5 else self.draw.randint(1, 6)
             self.world.commit([f"theirs-{n}" for n in range(size)], ours=False)
-        config = ProjectFile(api=Api(base_url="https://api.example.com"))
+        config = ProjectFile(api=Api(base_url="https://api.example.com", settle_seconds=settle))
         self.project = Project(
             root=root,
             config=config,
@@ -102,6 +106,8 @@ class History:
                 self.process()
             except Killed:
                 self.world.pass_time(self.draw.randint(1, 2000))
+                if self.wipes and self.draw.random() < 0.3:
+                    shutil.rmtree(self.project.state_dir)
             else:
                 return count
         pytest.fail("it never got through")
@@ -192,6 +198,29 @@ def test_no_history_pays_twice(tmp_path: Path, block: int) -> None:
         history = History(root, seed)
         history.live()
         history.judge()
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_lost_state_costs_nothing(tmp_path: Path, block: int) -> None:
+    """The state folder is deleted between processes: what was paid is found again."""
+    for seed in range(5000 + block * 25, 5025 + block * 25):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        history = History(root, seed, wipes=True)
+        history.live()
+        assert set(history.world.paid().values()) == {1}, seed
+
+
+def test_a_settling_time_below_the_servers_delay_is_caught(tmp_path: Path) -> None:
+    """The test can fail: U + L shorter than the server takes, and questions are paid twice."""
+    twice = 0
+    for seed in range(40):
+        root = tmp_path / str(seed)
+        root.mkdir()
+        history = History(root, seed, settle=0.0)
+        history.live()
+        twice += max(history.world.paid().values()) > 1
+    assert twice > 0
 
 
 @pytest.mark.crash_long
