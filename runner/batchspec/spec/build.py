@@ -26,6 +26,13 @@ class Stop(Exception):  # noqa: N818 - a signal, caught one level up
     """The text cannot be understood any further; the builder's problems say why."""
 
 
+def _joined(text: str) -> str:
+    """Join pairs of surrogates, the escapes of JSON for characters beyond U+FFFF."""
+    if _UNSENDABLE.search(text) is None:
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
 def problem_at(
     source: Source, position: tuple[int, int], code: str, summary: str, detail: str
 ) -> Problem:
@@ -156,7 +163,7 @@ class Builder:
             self._put(event, value)
 
     def _meaning(self, event: Any, tag: str | None) -> Scalar:
-        text: str = event.value
+        text = _joined(event.value)
         bad = _UNSENDABLE.search(text)
         if bad is not None:
             self._add(
@@ -192,7 +199,7 @@ class Builder:
                 "YAML reads it as a number, a truth value or nothing, and JSON has only text"
                 " keys. Put it into quotes.",
             )
-        name = event.value
+        name = _joined(event.value)
         first = frame.keys.setdefault(name, here)
         if first != here:
             self._add(
@@ -229,8 +236,10 @@ class Builder:
         """Refuse anchors and foreign tags; return the core tag that was written out, if any."""
         if event.anchor is not None:
             self._refuse(event, "an anchor", "&")
-        if event.ctag is None or event.ctag.suffix == "!":
+        if event.ctag is None:
             return None
+        if event.ctag.suffix == "!":  # "not what it looks like": text
+            return "str" if allowed is _SCALAR_TAGS else None
         # str() of a long tag takes quadratic time in ruamel.yaml.
         long = len(event.ctag.suffix or "") > _LONGEST_TAG
         short = "" if long else str(event.ctag).removeprefix(_CORE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -81,9 +80,13 @@ def choose(
 def _as_path(selector: str, root: Path) -> str | None:
     """Return the file below ``root`` that a selector names as a path, if it does."""
     for base in (Path.cwd(), root):
-        path = Path(os.path.normpath(base / selector))
-        if path.suffix in _ENDINGS and path.is_file() and path.is_relative_to(root):
-            return path.relative_to(root).as_posix()
+        path = base / selector
+        path = path.parent.resolve() / path.name
+        if path.suffix not in _ENDINGS or not path.is_file() or not path.is_relative_to(root):
+            continue
+        name = path.relative_to(root).as_posix()
+        if complaint(name, root) is None:
+            return name
     return None
 
 

@@ -225,6 +225,8 @@ def load_specs(
         selectors, found, project.root, functools.partial(read_draft, reading=reading)
     )
     files = {draft.path for draft in chosen}
+    if selectors:  # a file that the globs find and nobody asked for is not in the way
+        problems = tuple(p for p in problems if p.where is None or p.where.file == PROJECT_FILE)
     shared = tuple(
         problem
         for problem in family_problems(drafts)

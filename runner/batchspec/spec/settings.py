@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,13 @@ def _betas(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 _VARIABLES: dict[str, tuple[NodePath, Callable[[str], Any]]] = {
     "BATCHSPEC_STATE": (("state",), str),
     "BATCHSPEC_BASE_URL": (("api", "base_url"), str),
@@ -25,8 +33,8 @@ _VARIABLES: dict[str, tuple[NodePath, Callable[[str], Any]]] = {
     "BATCHSPEC_ANTHROPIC_VERSION": (("api", "anthropic_version"), str),
     "BATCHSPEC_BETAS": (("api", "betas"), _betas),
     "BATCHSPEC_WORKSPACE": (("api", "workspace"), str),
-    "BATCHSPEC_SETTLE_SECONDS": (("api", "settle_seconds"), float),
-    "BATCHSPEC_POLL_SECONDS": (("api", "poll_seconds"), float),
+    "BATCHSPEC_SETTLE_SECONDS": (("api", "settle_seconds"), _seconds),
+    "BATCHSPEC_POLL_SECONDS": (("api", "poll_seconds"), _seconds),
     "BATCHSPEC_MEMORY_MB": (("memory_mb",), int),
 }
 

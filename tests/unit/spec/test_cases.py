@@ -58,7 +58,8 @@ def written(problem: Problem, *, single: bool) -> str:
     parts = [] if single and where.file.endswith(".yaml") else [where.file]
     parts += [str(number) for number in (where.line, where.column) if number is not None]
     severity = " (warning)" if problem.severity is Severity.WARNING else ""
-    return f"{':'.join(parts) or '-'} {problem.code}: {problem.summary}{severity}\n    {problem.detail}\n"
+    place = ":".join(parts) or "-"
+    return f"{place} {problem.code}: {problem.summary}{severity}\n    {problem.detail}\n"
 
 
 @pytest.mark.parametrize("case", cases("invalid"), ids=lambda case: case.name)
