@@ -1,0 +1,161 @@
+"""The bytes of an output file, by its ending; and how SQL reads them back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from batchspec.durable import disk_errors
+from batchspec.inputs.engine import Engine, quote_literal
+from batchspec.outputs.cells import guarded_cell, quoted_cell, text_type
+from batchspec.outputs.manifest import file_digest
+from batchspec.outputs.projection import Projection
+
+ENDINGS: Final = (".jsonl", ".json", ".csv", ".parquet")
+_ROWS_AT_ONCE: Final = 1000
+_LONGEST: Final = 16 * 1024 * 1024
+"""Bytes of one row that DuckDB's readers allow when nothing else is said."""
+_PARQUET: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 20480"
+"""Pinned, so that equal rows are equal bytes; small row groups keep memory flat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A file that is complete, but not yet in its place."""
+
+    path: Path
+    rows: int
+    bytes: int
+    sha256: str
+    longest: int = 0
+    """Bytes of the longest row of a text format."""
+
+
+def write_part(engine: Engine, projection: Projection, ending: str, path: Path) -> Part:
+    """Write the rows in the format of ``ending`` to ``path``.
+
+    Raises:
+        AuthorSqlError: A row of a projection cannot be computed.
+        DiskFailure: The disk refuses.
+    """
+    if ending == ".parquet":
+        return _parquet(engine, projection, path)
+    if ending == ".csv":
+        rows = _lines(engine, projection.csv_rows())
+        return _text(path, rows, head=_header(engine, projection))
+    rows = _lines(engine, projection.json_rows())
+    if ending == ".json":
+        return _array(path, rows)
+    return _text(path, rows)
+
+
+def _lines(engine: Engine, sql: str) -> Iterator[list[bytes]]:
+    rows = engine.rows(sql)
+    while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+        yield [row[0] for row in chunk]
+
+
+class _File:
+    """A file under construction: counts and digests what goes in."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self.rows = 0
+        self.longest = 0
+        with disk_errors(f"write {path.name}"):
+            self._file = path.open("wb")
+
+    def write(self, data: bytes) -> None:
+        with disk_errors(f"write {self._path.name}"):
+            self._file.write(data)
+        self._digest.update(data)
+        self._bytes += len(data)
+
+    def count(self, lines: list[bytes]) -> None:
+        self.rows += len(lines)
+        self.longest = max(self.longest, *map(len, lines))
+
+    def close(self) -> Part:
+        with disk_errors(f"write {self._path.name}"):
+            self._file.close()
+        return Part(
+            path=self._path,
+            rows=self.rows,
+            bytes=self._bytes,
+            sha256=self._digest.hexdigest(),
+            longest=self.longest,
+        )
+
+
+def _text(path: Path, chunks: Iterator[list[bytes]], head: bytes = b"") -> Part:
+    file = _File(path)
+    file.write(head)
+    for lines in chunks:
+        file.write(b"".join(lines))
+        file.count(lines)
+    return file.close()
+
+
+def _array(path: Path, chunks: Iterator[list[bytes]]) -> Part:
+    """Write one JSON array with a row on each line."""
+    file = _File(path)
+    before = b"[\n"
+    for lines in chunks:
+        file.write(before + b",\n".join(line[:-1] for line in lines))
+        file.count(lines)
+        before = b",\n"
+    file.write(b"\n]\n" if file.rows else b"[]\n")
+    return file.close()
+
+
+def _header(engine: Engine, projection: Projection) -> bytes:
+    """Return the names of the columns as the first record, guarded and quoted like any cell."""
+    names = (quote_literal(column.name) for column in projection.columns)
+    cells = ", ',', ".join(quoted_cell(guarded_cell(name)) for name in names)
+    (line,) = engine.one(f"SELECT encode(concat({cells}, chr(10)))")
+    return bytes(line)
+
+
+def _parquet(engine: Engine, projection: Projection, path: Path) -> Part:
+    rows = projection.parquet_rows()
+    (count,) = engine.one(f"COPY ({rows}) TO {quote_literal(str(path))} ({_PARQUET})")
+    with disk_errors(f"read {path.name} back"):
+        size = path.stat().st_size
+    return Part(path=path, rows=int(count), bytes=size, sha256=file_digest(path) or "")
+
+
+def reading(projection: Projection, ending: str, path: Path, longest: int) -> str:
+    """Return the SQL that reads an output back, with the types its rows were written with.
+
+    Args:
+        projection: What was written.
+        ending: The format.
+        path: The file.
+        longest: Bytes of its longest row.
+    """
+    file = quote_literal(str(path))
+    if ending == ".parquet":
+        return f"FROM read_parquet({file})"
+    types = {
+        column.name: column.type if projection.line else text_type(column)
+        for column in projection.columns
+    }
+    listed = ", ".join(f"{quote_literal(name)}: {quote_literal(t)}" for name, t in types.items())
+    room = max(_LONGEST, longest + 1)
+    if ending == ".csv":
+        return (
+            f"FROM read_csv({file}, auto_detect = false, header = true, delim = ',', quote = '\"',"
+            f" escape = '\"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n',"
+            f" max_line_size = {room}, columns = {{{listed}}})"
+        )
+    layout = "array" if ending == ".json" else "newline_delimited"
+    return (
+        f"FROM read_json({file}, format = '{layout}', records = true,"
+        f" maximum_object_size = {room}, columns = {{{listed}}})"
+    )

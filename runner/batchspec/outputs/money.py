@@ -1,0 +1,64 @@
+"""The price of an answer as SQL, so that a million rows are priced inside DuckDB.
+
+The same formula as `plan.cost.usage_cost` (fact sheet §4.1); a test compares the two.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Final
+
+from batchspec.inputs.engine import quote_literal
+from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, Rates
+from batchspec.plan.model import Outcome
+
+PLACES: Final = 12
+"""Decimal places of a cost in USD: the cheapest token on record costs 5e-9."""
+COST_TYPE: Final = f"DECIMAL(26,{PLACES})"
+
+_UNIT: Final = Decimal(10) ** (PLACES - 6)
+"""Prices are per million tokens; what stands in the SQL is whole units of 1e-12 USD per token."""
+_PROMPT: Final = "(input_tokens::HUGEINT + cache_write_5m + cache_write_1h + cache_read)"
+
+
+def cost_expression(prices: ModelPrices | None) -> str:
+    """Return the SQL of an answer's cost in USD; NULL when the model's price is unknown.
+
+    It reads the columns ``outcome``, ``inference_geo`` and those of the token counts.
+    """
+    if prices is None:
+        return f"NULL::{COST_TYPE}"
+    total = _by_geo(prices, prices.rates)
+    if prices.step_tokens is not None and prices.above is not None:
+        above = _by_geo(prices, prices.above)
+        total = f"CASE WHEN {_PROMPT} > {prices.step_tokens} THEN {above} ELSE {total} END"
+    # Refused before any output: shown in the usage, not on the bill (fact sheet §4.1).
+    free = f"outcome = {int(Outcome.REFUSED)} AND output_tokens = 0"
+    units = f"CASE WHEN {free} THEN 0 ELSE {total} END"
+    one = "0." + "1".rjust(PLACES, "0")
+    return f"CAST(CAST({units} AS DECIMAL(26,0)) * CAST('{one}' AS DECIMAL(12,12)) AS {COST_TYPE})"
+
+
+def _by_geo(prices: ModelPrices, rates: Rates) -> str:
+    total = _total(rates, Decimal(1))
+    for geo, factor in sorted((prices.geo or {}).items()):
+        case = f"inference_geo = {quote_literal(geo)}"
+        total = f"CASE WHEN {case} THEN {_total(rates, factor)} ELSE {total} END"
+    return total
+
+
+def _total(rates: Rates, factor: Decimal) -> str:
+    columns = {
+        "input_tokens": rates.input,
+        "cache_write_5m": rates.cache_write_5m,
+        "cache_write_1h": rates.cache_write_1h,
+        "cache_read": rates.cache_read,
+        "output_tokens": rates.output,
+    }
+    terms = (f"{column}::HUGEINT * {_units(price, factor)}" for column, price in columns.items())
+    return f"({' + '.join(terms)})"
+
+
+def _units(price: Decimal, factor: Decimal) -> int:
+    exact = price * BATCH_FACTOR * factor * _UNIT
+    return int(exact.to_integral_value(rounding=ROUND_HALF_UP))

@@ -1,0 +1,111 @@
+"""Where an output and its manifest stand, and whether what stands there may be replaced."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from batchspec.durable import disk_errors
+from batchspec.errors import Refused
+from batchspec.spec.paths import complaint
+
+EMULATED: Final = PurePosixPath(".batchspec/emulated/outputs")
+"""Emulated runs write below this, so that nobody takes their answers for real ones."""
+MANIFEST: Final = ".manifest.json"
+
+FIELD: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
+"""A field of a path template; what stands in it is the name of a column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The place of one output."""
+
+    root: Path
+    """The project root."""
+    shown: str
+    """The output's path, relative to the root; may be a template."""
+    is_template: bool
+    """One file per item: ``shown`` has fields like ``{{ key }}``."""
+
+    @property
+    def path(self) -> Path:
+        """The output's file; for a template, only its folder means anything."""
+        return self.root / self.shown
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """The deepest folder, relative to the root, that no field is part of."""
+        parts = PurePosixPath(self.shown).parts[:-1]
+        fixed = next((n for n, part in enumerate(parts) if "{{" in part), len(parts))
+        return PurePosixPath(*parts[:fixed])
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest's file: beside the output, or in a template's fixed folder."""
+        if not self.is_template:
+            return self.root / (self.shown + MANIFEST)
+        rest = PurePosixPath(self.shown).relative_to(self.folder).as_posix()
+        name = FIELD.sub(lambda match: f"_{match[1]}_", rest).replace("/", ".")
+        return self.root / self.folder / (re.sub(r"[^\w.+-]", "_", name) + MANIFEST)
+
+
+def target_of(root: Path, path: str, *, emulated: bool) -> Target:
+    """Return the place of the output that a spec calls ``path``."""
+    base = EMULATED if emulated else PurePosixPath()
+    return Target(root=root, shown=(base / path).as_posix(), is_template="{{" in path)
+
+
+def make_folder(target: Target, file: Path) -> None:
+    """Make the folder of ``file``, which must lie below the project root.
+
+    Raises:
+        Refused: A symlink leads out of the project, or a file stands where a folder should.
+        DiskFailure: The folder cannot be made.
+    """
+    relative = file.parent.relative_to(target.root).as_posix()
+    wrong = complaint(relative, target.root.resolve())
+    if wrong is not None:
+        raise Refused(
+            f"The folder {relative} {wrong}, so no output is written there.",
+            hint="Outputs stay inside the project. Replace the symlink by a folder, or change "
+            "outputs.path.",
+        )
+    with disk_errors(f"make the folder {relative}"):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise Refused(
+                f"The folder {relative} cannot be made: a file stands in its way.",
+                hint="Move the file away, or change outputs.path.",
+            ) from None
+
+
+def refuse_foreign(shown: str, path: Path, *, ours: bool) -> None:
+    """Refuse to replace what batchspec did not write.
+
+    Args:
+        shown: The file's path for the message.
+        path: The file.
+        ours: Whether a manifest of ours speaks for it.
+
+    Raises:
+        Refused: A foreign file, a link or a folder stands there.
+    """
+    advice = "Move it away or delete it, or give outputs.path another name."
+    if path.is_symlink():
+        raise Refused(
+            f"{shown} is a symbolic link; the output would replace the link, not what it points "
+            "to, so nothing was written.",
+            hint=advice,
+        )
+    if path.is_dir():
+        raise Refused(f"{shown} is a folder, so the output cannot be written there.", hint=advice)
+    if path.exists() and not ours:
+        raise Refused(
+            f"{shown} exists and was not written by batchspec (no manifest of ours is beside it), "
+            "so it is not overwritten.",
+            hint=advice,
+        )

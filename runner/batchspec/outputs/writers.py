@@ -1,0 +1,114 @@
+"""Writing an output: complete or not at all, only over our own files, and only when it changed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import PurePosixPath
+
+from batchspec.crashpoints import reached
+from batchspec.durable import disk_errors, publish
+from batchspec.inputs.engine import AuthorSqlError, Engine
+from batchspec.outputs.authored import Authored
+from batchspec.outputs.formats import ENDINGS, Part, reading, write_part
+from batchspec.outputs.job import OutputJob, Written
+from batchspec.outputs.manifest import OutputFacts, file_digest, keep_manifest, read_manifest
+from batchspec.outputs.peritem import write_items
+from batchspec.outputs.places import Target, make_folder, refuse_foreign
+from batchspec.outputs.projection import (
+    Projection,
+    default_json,
+    default_table,
+    project,
+    projected,
+)
+from batchspec.outputs.results import Results
+from batchspec.problems import Problem, has_errors
+
+
+def write_output(
+    engine: Engine, results: Results, job: OutputJob
+) -> tuple[Written | None, tuple[Problem, ...]]:
+    """Write one output of a spec and its manifest.
+
+    Args:
+        engine: The engine of ``results``.
+        results: The open results of the spec.
+        job: Which output, and where.
+
+    Returns:
+        What was written, or None, and every problem of the author's making.
+
+    Raises:
+        Refused: Something foreign stands in the output's place; nothing was written.
+        DiskFailure: The disk refuses; the former output still stands.
+    """
+    authored, problems = project(engine, job.root, job.loaded, job.place, job.output)
+    if has_errors(problems):
+        return None, problems
+    if job.target.is_template:
+        written, more = write_items(engine, results, job, authored)
+        return written, (*problems, *more)
+    projection, more = _projection(engine, results, job, authored)
+    problems += more
+    if projection is None or has_errors(problems):
+        return None, problems
+    try:
+        return _write(engine, results, job, projection), problems
+    except AuthorSqlError as error:
+        if authored is None:
+            raise
+        return None, (*problems, authored.problem(error))
+
+
+def _ending(job: OutputJob) -> str:
+    ending = PurePosixPath(job.output.path).suffix
+    if ending not in ENDINGS:
+        raise ValueError(f"No format has the ending {ending!r}.")
+    return ending
+
+
+def _projection(
+    engine: Engine, results: Results, job: OutputJob, authored: Authored | None
+) -> tuple[Projection | None, tuple[Problem, ...]]:
+    if authored is not None:
+        return projected(engine, authored)
+    ending = _ending(job)
+    if ending in {".jsonl", ".json"}:
+        return default_json(results), ()
+    return default_table(results, flat=ending == ".csv"), ()
+
+
+def _write(engine: Engine, results: Results, job: OutputJob, projection: Projection) -> Written:
+    target, ending = job.target, _ending(job)
+    make_folder(target, target.path)
+    temporary = target.path.with_name(f".{target.path.name}.part")
+    try:
+        part = write_part(engine, projection, ending, temporary)
+        facts = OutputFacts(path=target.shown, sha256=part.sha256, rows=part.rows, bytes=part.bytes)
+        changed = _settle(target, part, job.manifest(results, facts).encode())
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return Written(
+        path=target.shown,
+        rows=part.rows,
+        digest=part.sha256,
+        bytes=part.bytes,
+        changed=changed,
+        statuses=results.totals.statuses,
+        relation=reading(projection, ending, target.path, part.longest),
+    )
+
+
+def _settle(target: Target, part: Part, manifest: bytes) -> bool:
+    """Put the manifest and then the output into place; tell whether the output changed."""
+    same = not target.path.is_symlink() and file_digest(target.path) == part.sha256
+    if not same:
+        ours = read_manifest(target.manifest) is not None
+        refuse_foreign(target.shown, target.path, ours=ours)
+    keep_manifest(target, manifest)
+    if not same:
+        with disk_errors(f"write {target.shown}"):
+            publish(part.path, target.path, size=part.bytes)
+        reached("output:published")
+    return not same
