@@ -352,7 +352,7 @@ def test_keys_are_ordered_by_their_type(world: World) -> None:
 
 def test_rendering_failures_name_items(world: World) -> None:
     """Every failing item is a problem, at most twenty by name."""
-    rows: dict[object, str] = {f"k{n:03}": "bad" for n in range(25)} | {"ok": "fine"}
+    rows: dict[object, str] = {"ok": "fine", **{f"k{n:03}": "bad" for n in range(25)}}
     items, problems = world.plan(rows)
     assert items is None
     assert len(problems) == 21

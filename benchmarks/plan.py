@@ -1,0 +1,292 @@
+"""How long a plan takes, beside rendering and hashing every row in Python.
+
+    python benchmarks/plan.py [--items 1000000] [--format parquet|csv] [--rounds 3]
+
+Generates items of about 600 bytes whose prompts have about 1 KB, prepares a project in which every
+question is answered, and then measures, each in processes of its own and interleaved:
+
+* baseline: read every row, render it with Jinja2, encode it as sorted JSON, hash it;
+* no-op: nothing has changed since the last run;
+* one percent: every hundredth row has changed;
+* recalled: nothing has changed, and the former plan proves it.
+
+Prints CPU seconds, wall seconds, peak memory and the ratio to the baseline; medians of the rounds.
+"""
+
+# ruff: noqa: PLC0415, S608, S101 - each stage imports what it is measured with; all text is ours.
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SPEC = """\
+version: 1
+name: bench
+inputs:
+  table: data/items.{format}
+  key: id
+model: claude-haiku-4-5
+max_tokens: 64
+prompt:
+  system: {{file: triage.md}}
+  user: |
+    Ticket {{{{ id }}}} in {{{{ lang }}}}: {{{{ subject }}}}
+
+    {{{{ body }}}}
+outputs:
+  path: out/bench.jsonl
+"""
+SYSTEM = "You label support tickets by urgency. " * 10 + "Answer with one word."
+USER = "Ticket {{ id }} in {{ lang }}: {{ subject }}\n\n{{ body }}\n"
+CHANGED = "CASE WHEN n % 100 = 0 THEN 'Changed: ' ELSE '' END"
+
+
+def main() -> None:
+    """Prepare a project, measure, print a table."""
+    options = _arguments()
+    if options.stage:
+        STAGES[options.stage](Path(options.folder), options.format)
+        return
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        _generate(Path(folder), options.items, options.format)
+        _measure_stage("prepare", Path(folder), options.format)
+        found: dict[str, list[Measure]] = {}
+        for _ in range(options.rounds):
+            for stage in ("baseline", "no-op", "one-percent", "recalled"):
+                measure = _measure_stage(stage, Path(folder), options.format)
+                found.setdefault(stage, []).append(measure)
+        _print(found, options.items, options.format)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--format", choices=("parquet", "csv"), default="parquet")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", help="where temporary files go")
+    parser.add_argument("--stage", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What one process cost."""
+
+    cpu: float
+    wall: float
+    peak_mb: float
+
+
+def _measure_stage(stage: str, folder: Path, form: str) -> Measure:
+    command = [sys.executable, __file__, "--stage", stage, "--folder", str(folder)]
+    command += ["--format", form]
+    environ = os.environ | {"PYTHONPATH": str(ROOT / "runner")}
+    started = time.monotonic()
+    process = subprocess.Popen(command, env=environ)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - started
+    if status:
+        sys.exit(f"The stage {stage} failed.")
+    return Measure(
+        cpu=usage.ru_utime + usage.ru_stime, wall=wall, peak_mb=usage.ru_maxrss * 1024 / 1e6
+    )
+
+
+def _print(found: dict[str, list[Measure]], items: int, form: str) -> None:
+    def median(stage: str, field: Callable[[Measure], float]) -> float:
+        return statistics.median(field(measure) for measure in found[stage])
+
+    print(f"{items:,} items, {form}; medians of {len(found['baseline'])}\n")
+    print(f"{'':14}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'wall ratio':>12}{'CPU ratio':>12}")
+    base_wall = median("baseline", lambda m: m.wall)
+    base_cpu = median("baseline", lambda m: m.cpu)
+    for stage in found:
+        wall, cpu = median(stage, lambda m: m.wall), median(stage, lambda m: m.cpu)
+        peak = median(stage, lambda m: m.peak_mb)
+        print(
+            f"{stage:14}{wall:>9.2f}{cpu:>9.2f}{peak:>9.0f}"
+            f"{wall / base_wall:>12.3f}{cpu / base_cpu:>12.3f}"
+        )
+
+
+def _generate(folder: Path, items: int, form: str) -> None:
+    """Write items whose bodies are cut from the descriptions of real packages."""
+    import duckdb
+
+    (folder / "data").mkdir()
+    (folder / "triage.md").write_text(SYSTEM + "\n")
+    (folder / "bench.spec.yaml").write_text(SPEC.format(format=form))
+    connection = duckdb.connect()
+    connection.execute("SET preserve_insertion_order = false")
+    connection.execute(
+        "CREATE TABLE corpus AS SELECT string_agg(description, ' ' ORDER BY package) AS text,"
+        f" length(text) AS size FROM '{ROOT}/specs/data/packages.csv'"
+    )
+    cuts = " || ".join(
+        f"substr(text, 1 + (hash(n * 8 + {part}) % (size - 70))::BIGINT, 70)" for part in range(8)
+    )
+    for name, subject in (("items", ""), ("changed", f"{CHANGED} || ")):
+        layout = ", ROW_GROUP_SIZE 50000, COMPRESSION zstd" if form == "parquet" else ", HEADER"
+        connection.execute(
+            f"COPY (SELECT 'T-' || lpad(n::VARCHAR, 7, '0') AS id, {subject}substr(text, 1 + "
+            "(hash(n) % (size - 50))::BIGINT, 40) AS subject, ['en', 'de', 'fr'][1 + n % 3] AS lang"
+            f", {cuts} AS body FROM range({items}) r(n), corpus)"
+            f" TO '{folder}/data/{name}.{form}' (FORMAT {form}{layout})"
+        )
+
+
+def _baseline(folder: Path, form: str) -> None:
+    """Do what a script would do to know which requests it has sent already."""
+    import duckdb
+    from jinja2 import Environment
+
+    template = Environment(autoescape=False).from_string(USER)  # noqa: S701 - no HTML here
+    rows = duckdb.connect().execute(f"SELECT * FROM '{folder}/data/items.{form}'")
+    names = [column[0] for column in rows.description or ()]
+    seen = hashlib.sha256()
+    while chunk := rows.fetchmany(4096):
+        for row in chunk:
+            prompt = template.render(dict(zip(names, row, strict=True)))
+            params = {
+                "model": "claude-haiku-4-5",
+                "max_tokens": 64,
+                "system": SYSTEM,
+                "messages": [{"role": "user", "content": prompt}],
+            }
+            seen.update(hashlib.sha256(json.dumps(params, sort_keys=True).encode()).digest())
+
+
+def _plan(folder: Path, form: str, *, source: str = "items", prepare: bool = False) -> None:
+    """Plan the project; to prepare it, also make every question an answered one."""
+    from batchspec.api.catalogue import load_catalogue
+    from batchspec.inputs.engine import Engine
+    from batchspec.inputs.tables import open_inputs
+    from batchspec.plan.baseline import BaselinePaths
+    from batchspec.plan.diff import DiffOptions, diff_items
+    from batchspec.prompt.request import compile_prompt
+    from batchspec.spec.project import load_project, load_specs
+
+    if source != "items":
+        text = SPEC.format(format=form).replace("data/items.", f"data/{source}.")
+        (folder / "bench.spec.yaml").write_text(text)
+    facts = load_catalogue().facts()
+    project, _ = load_project(folder, {})
+    assert project is not None
+    (loaded,), _ = load_specs(project, (), facts)
+    paths, known = BaselinePaths.under(folder / "state", "bench"), folder / "known.parquet"
+    with Engine.open(root=folder, temp=folder / "tmp") as engine:
+        table, problems = open_inputs(engine, folder, loaded, {})
+        assert table is not None, problems
+        renderer, problems = compile_prompt(
+            folder,
+            loaded,
+            table.columns,
+            api=project.config.api,
+            facts=facts.get(loaded.spec.model),
+        )
+        assert renderer is not None, problems
+        items, problems = diff_items(
+            engine,
+            table,
+            renderer,
+            spec=loaded.spec,
+            baseline=paths,
+            known=known if known.exists() else None,
+            spool=None,
+            options=DiffOptions(),
+        )
+        assert items is not None, problems
+        if not prepare:
+            expected = 0 if source == "items" else -(-table.count // 100)
+            assert items.counts.submit == expected, items.counts
+            return
+        items.write_baseline(paths)
+        engine.execute(
+            "COPY (SELECT hash[1:16] AS hash, 1::UTINYINT AS outcome, 1::USMALLINT AS attempt,"
+            f" 'abcdefgh' AS submission FROM {items.relation}) TO '{known}' (FORMAT parquet)"
+        )
+        _remember(folder, loaded.spec, table, renderer.render_digest)
+
+
+def _remember(folder: Path, spec: object, table: object, render_digest: str) -> None:
+    from batchspec.inputs.tables import InputTable
+    from batchspec.plan.model import Counts, Estimate, SpecPlan
+    from batchspec.plan.unchanged import Circumstances, remember
+    from batchspec.spec.model import Spec
+
+    assert isinstance(spec, Spec)
+    assert isinstance(table, InputTable)
+    plan = SpecPlan(
+        name="bench",
+        model=spec.model,
+        items=table.count,
+        counts=Counts(unchanged=table.count),
+        reasons={},
+        requests=0,
+        batches=0,
+        bytes=0,
+        estimate=Estimate(),
+        changes=(),
+    )
+    kept = remember(
+        folder / "state" / "bench.unchanged.json",
+        plan,
+        table,
+        render_digest=render_digest,
+        circumstances=Circumstances(root=folder, spec=spec, state={}, options={}),
+    )
+    assert kept
+
+
+def _recalled(folder: Path, _: str) -> None:
+    from batchspec.api.catalogue import load_catalogue
+    from batchspec.inputs.columns import Column
+    from batchspec.plan.unchanged import Circumstances, recall
+    from batchspec.prompt.request import compile_prompt
+    from batchspec.spec.project import load_project, load_specs
+
+    facts = load_catalogue().facts()
+    project, _problems = load_project(folder, {})
+    assert project is not None
+    (loaded,), _problems = load_specs(project, (), facts)
+
+    def digest(columns: tuple[Column, ...]) -> str | None:
+        renderer, _ = compile_prompt(
+            folder, loaded, columns, api=project.config.api, facts=facts.get(loaded.spec.model)
+        )
+        return None if renderer is None else renderer.render_digest
+
+    path = folder / "state" / "bench.unchanged.json"
+    circumstances = Circumstances(root=folder, spec=loaded.spec, state={}, options={})
+    assert recall(path, circumstances, digest) is not None
+
+
+def _one_percent(folder: Path, form: str) -> None:
+    try:
+        _plan(folder, form, source="changed")
+    finally:
+        (folder / "bench.spec.yaml").write_text(SPEC.format(format=form))
+
+
+STAGES: dict[str, Callable[[Path, str], None]] = {
+    "prepare": lambda folder, form: _plan(folder, form, prepare=True),
+    "baseline": _baseline,
+    "no-op": _plan,
+    "one-percent": _one_percent,
+    "recalled": _recalled,
+}
+
+if __name__ == "__main__":
+    main()
