@@ -23,22 +23,32 @@ _SCHEMA: Final = pa.schema(
     ]
 )
 _CHUNK: Final = 10_000
+_REMADE: Final = (
+    f" OR (k.outcome IN ({int(Outcome.SUCCEEDED)}, {int(Outcome.INVALID)})"
+    " AND a.result IS NULL AND a.invalid_reason IS NULL)"
+)
 
 
-def judge_unchecked(engine: Engine, answers: str, known: str, judge: Judge) -> None:
+def judge_unchecked(
+    engine: Engine, answers: str, known: str, judge: Judge, *, structured: bool
+) -> None:
     """Make the table `JUDGED` of verdicts on the answers whose outcome is UNCHECKED.
+
+    Answer files that were made anew from their segments know no schema: what is complete and lacks
+    its parsed result is judged as well.
 
     Args:
         engine: Where the relations are.
         answers: Relation of answers.
         known: Relation of what the state knows of questions.
         judge: The spec's judge.
+        structured: Whether the spec has a schema, so that complete answers have a parsed result.
     """
     engine.register(JUDGED, _SCHEMA.empty_table())
     rows = engine.rows(
         f"SELECT a.hash, a.submission, a.text FROM {answers} a JOIN {known} k"
         " ON a.hash = k.hash AND a.submission = k.submission"
-        f" WHERE k.outcome = {int(Outcome.UNCHECKED)}"
+        f" WHERE k.outcome = {int(Outcome.UNCHECKED)}{_REMADE if structured else ''}"
     )
     judged: list[tuple[object, ...]] = []
     for digest, submission, text in rows:

@@ -136,7 +136,9 @@ def open_results(engine: Engine, sources: ResultSources) -> Iterator[Results]:
     """
     try:
         _answers_view(engine, sources.answers)
-        judge_unchecked(engine, ANSWERS, sources.known, Judge(sources.schema))
+        structured = sources.schema is not None
+        judge = Judge(sources.schema)
+        judge_unchecked(engine, ANSWERS, sources.known, judge, structured=structured)
         _rows_view(engine, sources)
         totals = _totals(engine, sources)
         _public_views(engine, sources)

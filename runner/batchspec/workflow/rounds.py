@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from batchspec.api.client import warm_up
 from batchspec.events import Event, PlanReady
 from batchspec.outputs.rows import Judge
-from batchspec.plan.model import Plan, Reason, SpecPlan
+from batchspec.plan.model import Plan, SpecPlan
 from batchspec.plan.questions import Spool
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
@@ -17,7 +17,7 @@ from batchspec.state.model import OPEN, UNRESOLVED
 from batchspec.state.writer import SqliteLedger
 from batchspec.workflow.chunks import arrange, claims, sweep, write_chunks
 from batchspec.workflow.context import Session
-from batchspec.workflow.finish import finish
+from batchspec.workflow.finish import finish, is_complete
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.planning import Planned, PlanOptions, canary_of, plan_of, plan_one
@@ -88,8 +88,8 @@ class Rounds:
                 yield _ready(planned.plan)
             if asks:
                 return problems + self._write(job, planned, spool)
-            if finishing:
-                yield from finish(self.session, self.ledger, job, planned, engine)
+            if finishing and is_complete(planned.plan):
+                problems += yield from finish(self.session, self.ledger, job, planned, engine)
         return problems
 
     def _asks(self, job: Job, plan: SpecPlan) -> bool:
@@ -153,8 +153,3 @@ def _ready(plan: SpecPlan) -> PlanReady:
         in_flight=counts.in_flight,
         usd=plan.estimate.usd,
     )
-
-
-def only_retries(plan: SpecPlan) -> bool:
-    """Tell whether every item that a plan would submit has an outcome already."""
-    return plan.counts.submit == plan.reasons.get(Reason.RETRY, 0)

@@ -15,6 +15,7 @@ from batchspec.state.writer import SqliteLedger
 from batchspec.workflow.budgets import spec_complaint, total_complaint
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
+from batchspec.workflow.finish import unfinished
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions, RunResult
 from batchspec.workflow.rounds import Rounds, promote_baseline
@@ -68,6 +69,7 @@ class _Run:
             self._keep_budgets()
             if open_before or any(job.chunks for job in self.jobs):
                 yield from self._work()
+            yield from self._leave()
         return RunResult(exit_code=self._exit_code(), problems=tuple(self.problems), plan=plan)
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
@@ -121,6 +123,13 @@ class _Run:
             if not drive.doubts:
                 yield self._waiting(drive, pause)
             self.session.clock.sleep(pause)
+
+    def _leave(self) -> Generator[Event, None, None]:
+        """Sum up the specs whose outputs could not be written yet."""
+        for job in self.jobs:
+            done = unfinished(job) if job.done is None else None
+            if done is not None:
+                yield done
 
     def _submit_next(self, drive: Drive) -> Generator[Event, None, bool]:
         """Send one chunk of the first job that may; tell whether something happened."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batchspec.outputs.manifest import verify_output
+from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
-from batchspec.spec.rules import spec_digest
 from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.context import Session
 
@@ -57,12 +57,12 @@ def _state(session: Session, reader: LedgerReader) -> Iterator[Finding]:
             if segment is not None:
                 named[segment] = submission.tag
     for segment, tag in named.items():
-        complaint = session.segments.complaint(segment)
-        if complaint is not None:
+        damage = session.segments.complaint(segment)
+        if damage is not None:
             yield Finding(
                 what="segment",
                 weight=Weight.DAMAGED,
-                message=f"Segment {segment} of submission {tag} {complaint}. Restore it from a "
+                message=f"Segment {segment} of submission {tag} {damage}. Restore it from a "
                 "backup, or run `batchspec recover` while the API still keeps the answers "
                 "(29 days).",
             )
@@ -70,7 +70,10 @@ def _state(session: Session, reader: LedgerReader) -> Iterator[Finding]:
 
 def _outputs(session: Session, spec: Spec) -> Iterator[Finding]:
     for output in spec.outputs:
-        for complaint in verify_output(session.project.root, output.path, spec_digest(spec)):
+        found = verify_output(
+            session.project.root, output.path, spec_digest(spec), emulated=session.emulated
+        )
+        for complaint in found:
             yield Finding(
                 what=output.path,
                 weight=Weight.STALE if complaint.stale else Weight.DAMAGED,

@@ -1,0 +1,179 @@
+"""The end of a spec: its outputs, its checks, and what has to be said of its failed items."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+from batchspec.crashpoints import reached
+from batchspec.events import CheckDone, Event, FailedItem, OutputWritten, SpecDone
+from batchspec.inputs.engine import Engine
+from batchspec.outputs.checks import run_checks
+from batchspec.outputs.failures import (
+    answering_submissions,
+    failed_rows,
+    known_relation,
+    new_verdicts,
+)
+from batchspec.outputs.job import OutputJob, Written
+from batchspec.outputs.results import Results, ResultSources, Totals, open_results
+from batchspec.outputs.writers import write_output
+from batchspec.plan.model import Reason, SpecPlan
+from batchspec.problems import Problem
+from batchspec.state.model import Verdict
+from batchspec.state.writer import SqliteLedger
+from batchspec.workflow.collect import derive
+from batchspec.workflow.context import Session
+from batchspec.workflow.job import Job
+from batchspec.workflow.planning import Planned
+
+NAMED_FAILURES = 100
+"""So many failed items are named; the rest are counted."""
+
+
+def is_complete(plan: SpecPlan) -> bool:
+    """Tell whether every item has an outcome, so that outputs can be written."""
+    asked_before = plan.counts.submit == plan.reasons.get(Reason.RETRY, 0)
+    return asked_before and not plan.counts.in_flight
+
+
+def finish(
+    session: Session, ledger: SqliteLedger, job: Job, planned: Planned, engine: Engine
+) -> Generator[Event, None, tuple[Problem, ...]]:
+    """Write a complete spec's outputs, run its checks, and sum it up.
+
+    Raises:
+        Refused: something foreign stands where an output belongs.
+        StateFailure: answers are missing from the state.
+    """
+    problems: list[Problem] = []
+    known = planned.known or ledger.export_known(session.cache_dir)
+    sources = ResultSources(
+        items=planned.items.relation,
+        known=known_relation(known),
+        answers=_answer_files(session, ledger, planned, engine, known),
+        table=planned.table,
+        schema=planned.schema,
+        prices=session.catalogue.prices(job.loaded.spec.model),
+    )
+    with open_results(engine, sources) as results:
+        written = yield from _write(session, job, planned, engine, results, problems)
+        if len(written) == len(job.loaded.spec.outputs):
+            yield from _check(session, job, engine, written, problems)
+        yield from _name_failures(engine, results, job)
+        verdicts = [
+            Verdict(digest=digest, attempt=1, outcome=outcome)
+            for digest, outcome in new_verdicts(engine, results)
+        ]
+        job.done = _done(job, results.totals)
+    if verdicts:
+        ledger.recheck(verdicts)
+    reached("outputs")
+    planned.items.write_baseline(session.baseline(job.name))
+    yield job.done
+    return tuple(problems)
+
+
+def _answer_files(
+    session: Session, ledger: SqliteLedger, planned: Planned, engine: Engine, known: Path
+) -> tuple[Path, ...]:
+    """Return the answer files that the items stand on, made anew from segments where missing."""
+    tags = answering_submissions(engine, planned.items.relation, known)
+    paths = []
+    for submission in ledger.submissions():
+        if submission.tag not in tags or submission.results is None:
+            continue
+        path = session.answers_path(submission.tag)
+        if not path.is_file():
+            derive(session, submission, submission.results, lambda _digest: None)
+        paths.append(path)
+    return tuple(paths)
+
+
+def _write(
+    session: Session,
+    job: Job,
+    planned: Planned,
+    engine: Engine,
+    results: Results,
+    problems: list[Problem],
+) -> Generator[Event, None, list[Written]]:
+    written: list[Written] = []
+    for number in range(len(job.loaded.spec.outputs)):
+        output = OutputJob(
+            root=session.project.root,
+            loaded=job.loaded,
+            number=number,
+            spec_digest=planned.plan.digests["spec"],
+            items_digest=planned.plan.digests["inputs"],
+            emulated=session.emulated,
+        )
+        done, found = write_output(engine, results, output)
+        problems += found
+        if done is None:
+            continue
+        written.append(done)
+        yield OutputWritten(
+            spec=job.name,
+            path=done.path,
+            rows=done.rows,
+            changed=done.changed,
+            emulated=session.emulated,
+        )
+    return written
+
+
+def _check(
+    session: Session, job: Job, engine: Engine, written: list[Written], problems: list[Problem]
+) -> Generator[Event, None, None]:
+    found, wrong = run_checks(engine, session.project.root, job.loaded, written)
+    problems += wrong
+    for check in found:
+        job.failed_checks += bool(check.failures) and check.severity == "error"
+        yield CheckDone(
+            spec=job.name,
+            name=check.name,
+            severity=check.severity,
+            failures=check.failures,
+            samples=check.samples,
+        )
+
+
+def _name_failures(engine: Engine, results: Results, job: Job) -> Generator[Event, None, None]:
+    kept = job.loaded.spec.response.on_invalid == "keep"
+    passed = ("succeeded", "invalid") if kept else ("succeeded",)
+    counts = dict(results.totals.statuses)
+    job.failed_items = sum(count for status, count in counts.items() if status not in passed)
+    if not job.failed_items:
+        return
+    for number, row in enumerate(failed_rows(engine, results, passed)):
+        if number == NAMED_FAILURES:
+            return
+        yield FailedItem(spec=job.name, key=row.key, status=row.status, detail=row.detail)
+
+
+def _done(job: Job, totals: Totals) -> SpecDone:
+    return SpecDone(
+        spec=job.name,
+        items=totals.items,
+        by_status=totals.statuses,
+        requests_submitted=job.submitted,
+        usd=job.usd,
+        usd_total=totals.usd,
+        complete=True,
+    )
+
+
+def unfinished(job: Job) -> SpecDone | None:
+    """Return the summary of a spec whose outputs could not be written yet."""
+    if job.plan is None:
+        return None
+    return SpecDone(
+        spec=job.name,
+        items=job.plan.items,
+        by_status=(),
+        requests_submitted=job.submitted,
+        usd=job.usd,
+        usd_total=None,
+        complete=False,
+    )
