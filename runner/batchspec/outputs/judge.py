@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-import rfc8785
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 from referencing import Registry
 
 from batchspec.outputs.lines import RawAnswer
 from batchspec.plan.model import Outcome
+from batchspec.prompt.canonical import canonical_json
 
 PERMANENT_ERRORS: Final = frozenset(
     {
@@ -135,7 +135,7 @@ def exact_json(value: Any) -> bytes:
         ValueError: The value holds NaN, an infinity, or half of a surrogate pair.
     """
     try:
-        return rfc8785.dumps(value)
+        return canonical_json(value)
     except ValueError:
         text = json.dumps(
             value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
