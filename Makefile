@@ -32,18 +32,20 @@ demo: $(READY)
 	@$(DEMO) plan --emulate $(SPEC)
 	@echo
 	@echo '$$ batchspec run --emulate $(SPEC)'
-	@$(DEMO) run --emulate $(SPEC); code=$$?; echo; \
+	@again=no; [ -e $(ROWS) ] && again=yes; \
+	code=0; $(DEMO) run --emulate $(SPEC) || code=$$?; echo; \
 	case $$code in \
 	  0) ;; \
 	  3) echo 'Exit code 3 is meant here: the demo answers some packages wrongly, refuses some and'; \
-	     echo 'cuts some short, to show how failures look. The outputs are written all the same.';; \
+	     echo 'cuts some short, to show how failures look. The outputs are written all the same.'; \
+	     echo;; \
 	  *) exit $$code;; \
-	esac
-	@echo
-	@echo '$$ head -n 3 $(ROWS)'
-	@head -n 3 $(ROWS)
-	@echo
-	@echo 'Type `make demo` again: nothing will be submitted, every output byte stays the same.'
+	esac; \
+	echo '$$ head -n 3 $(ROWS)'; head -n 3 $(ROWS); echo; \
+	if [ $$again = yes ]; \
+	then echo 'Nothing was asked or paid twice. `rm -r .batchspec/emulated` starts the demo afresh.'; \
+	else echo 'Type `make demo` again: nothing is submitted, and every output byte stays the same.'; \
+	fi
 
 test: $(READY)
 	@$(BIN)/pytest -n 2 -m 'not crash_long'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,7 @@ def _spec_json(spec: SpecSummary) -> dict[str, Any]:
             for check in spec.checks
         ],
         "failed": [
-            {"key": item.key, "status": item.status, "detail": item.detail} for item in spec.failed
+            {"key": json.loads(item.key), "status": item.status, "detail": item.detail}
+            for item in spec.failed
         ],
     }

@@ -35,7 +35,7 @@ def _spec(spec: SpecPlan, style: Style) -> str:
     lines = [head, *_actions(spec, style)]
     if spec.requests:
         lines += ["", *_price(spec)]
-    lines += [f"  note: {clean_line(note)}" for note in spec.estimate.notes]
+        lines += [f"  note: {clean_line(note)}" for note in spec.estimate.notes]
     return "\n".join(lines)
 
 

@@ -100,7 +100,7 @@ def test_typed_values() -> None:
         (["run", "--max-usd", "-1"], "'-1' is not an amount in USD"),
         (["run", "--max-usd", "NaN"], "'NaN' is not an amount in USD"),
         (["run", "--format", "markdown"], "invalid choice: 'markdown'"),
-        (["plan", "--det"], "unrecognized arguments: --det"),
+        (["plan", "--det"], "Unrecognized arguments: --det"),
         (["emulator", "--delay", "inf"], "'inf' is not a number of seconds"),
         (["schema", "specs"], "invalid choice: 'specs'"),
     ],

@@ -94,7 +94,7 @@ def quiet(**counts: int) -> SpecPlan:
         requests=0,
         batches=0,
         bytes=0,
-        estimate=Estimate(),
+        estimate=Estimate(notes=("Of no interest when nothing is submitted.",)),
         changes=(),
     )
 

@@ -107,6 +107,7 @@ def test_summary_json_names_every_failed_item() -> None:
     spec = data["specs"][0]
     assert data["exit_code"] == 3
     assert len(spec["failed"]) == 12
+    assert spec["failed"][0]["key"] == "T-0"
     assert spec["statuses"] == {"succeeded": 985, "invalid": 3, "refused": 12}
     assert (spec["usd"], spec["usd_total"]) == ("0.0029", "1.234")
     assert spec["outputs"] == [
