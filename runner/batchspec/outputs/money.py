@@ -5,10 +5,12 @@ The same formula as `plan.cost.usage_cost` (fact sheet §4.1); a test compares t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Final
 
-from batchspec.inputs.engine import quote_literal
+from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, Rates
 from batchspec.plan.model import Outcome
 
@@ -37,6 +39,17 @@ def cost_expression(prices: ModelPrices | None) -> str:
     units = f"CASE WHEN {free} THEN 0 ELSE {total} END"
     one = "0." + "1".rjust(PLACES, "0")
     return f"CAST(CAST({units} AS DECIMAL(26,0)) * CAST('{one}' AS DECIMAL(12,12)) AS {COST_TYPE})"
+
+
+def spent(engine: Engine, answers: Iterable[Path], prices: ModelPrices | None) -> Decimal | None:
+    """Return what the answers of some files cost, in USD; None when the price is unknown."""
+    if prices is None:
+        return None
+    files = ", ".join(quote_literal(str(path)) for path in answers)
+    if not files:
+        return Decimal(0)
+    total = f"SELECT sum({cost_expression(prices)}) FROM read_parquet([{files}])"  # noqa: S608 - quoted
+    return Decimal(engine.one(total)[0] or 0)
 
 
 def _by_geo(prices: ModelPrices, rates: Rates) -> str:

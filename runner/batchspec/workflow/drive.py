@@ -181,6 +181,7 @@ class Drive:
         job = self.jobs.get(submission.spec)
         if job is None:
             return
+        job.collected.append(submission.tag)
         outcomes = self.worker.ledger.outcomes(submission.tag)
         job.canceled = job.canceled or Outcome.CANCELED in outcomes
         if submission.tag == job.first and job.round == 1:

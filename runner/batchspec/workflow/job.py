@@ -43,6 +43,8 @@ class Job:
     """Tag of the first submission of this run."""
     stopped: str = ""
     """Why nothing more is asked, as a sentence; empty: all is well."""
+    collected: list[str] = field(default_factory=list)
+    """Tags of the submissions whose answers this run took in."""
     usd: Decimal | None = Decimal(0)
     """What the answers collected by this run cost; None: price unknown."""
     canceled: bool = False

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from batchspec.api.client import warm_up
 from batchspec.events import Event, PlanReady
+from batchspec.inputs.engine import Engine
+from batchspec.outputs.money import spent
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Plan, SpecPlan
 from batchspec.plan.questions import Spool
@@ -83,6 +86,7 @@ class Rounds:
             asks = self._asks(job, planned.plan)
             if asks or finishing:
                 job.planned_at = self.ledger.serial
+            job.usd = self._spent(job, engine)
             job.plan, job.judge = planned.plan, Judge(planned.schema)
             if job.round == 1:
                 yield _ready(planned.plan)
@@ -91,6 +95,11 @@ class Rounds:
             if finishing and is_complete(planned.plan):
                 problems += yield from finish(self.session, self.ledger, job, planned, engine)
         return problems
+
+    def _spent(self, job: Job, engine: Engine) -> Decimal | None:
+        paths = (self.session.answers_path(tag) for tag in job.collected)
+        prices = self.session.catalogue.prices(job.loaded.spec.model)
+        return spent(engine, [path for path in paths if path.is_file()], prices)
 
     def _asks(self, job: Job, plan: SpecPlan) -> bool:
         allowed = self.options.rounds is None or job.round <= self.options.rounds
