@@ -56,6 +56,7 @@ def new_verdicts(engine: Engine, results: Results) -> Iterator[tuple[bytes, Outc
     rows = engine.rows(
         f"SELECT DISTINCT j.hash, j.outcome FROM {JUDGED} j"
         f" SEMI JOIN {results.sources.items} i ON j.hash = i.hash[1:16]"
+        f" WHERE j.known = {int(Outcome.UNCHECKED)}"
     )
     for digest, outcome in rows:
         yield digest, Outcome(outcome)

@@ -68,6 +68,11 @@ class Judge:
             )
         self._seen: dict[str, Judgement] = {}
 
+    @property
+    def wants_json(self) -> bool:
+        """Whether an answer must be JSON."""
+        return self._validator is not None
+
     def outcome(self, answer: RawAnswer) -> Judgement:
         """Return the verdict on an answer; never raises for what the answer says."""
         if answer.kind != "succeeded":

@@ -1,4 +1,8 @@
-"""Adopted answers meet their spec: what `recover` took in unchecked is judged before writing."""
+"""Answers without a verdict in their file meet their spec before they are written.
+
+Two kinds: what `recover` adopted unchecked, and what was derived anew from a segment when nobody
+knew which spec asked. The ledger's word on the second kind stands; only the parsed JSON is missing.
+"""
 
 # ruff: noqa: S608 - the names in this SQL are ours.
 
@@ -20,46 +24,45 @@ _SCHEMA: Final = pa.schema(
         ("outcome", pa.uint8()),
         ("result", pa.string()),
         ("invalid_reason", pa.string()),
+        ("known", pa.uint8()),
     ]
 )
 _CHUNK: Final = 10_000
-_REMADE: Final = (
-    f" OR (k.outcome IN ({int(Outcome.SUCCEEDED)}, {int(Outcome.INVALID)})"
-    " AND a.result IS NULL AND a.invalid_reason IS NULL)"
-)
 
 
-def judge_unchecked(
-    engine: Engine, answers: str, known: str, judge: Judge, *, structured: bool
-) -> None:
-    """Make the table `JUDGED` of verdicts on the answers whose outcome is UNCHECKED.
+def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> None:
+    """Make the table `JUDGED` of verdicts on the answers that lack one.
 
-    Answer files that were made anew from their segments know no schema: what is complete and lacks
-    its parsed result is judged as well.
+    Its column ``known`` is the outcome that the ledger has.
 
     Args:
         engine: Where the relations are.
         answers: Relation of answers.
         known: Relation of what the state knows of questions.
         judge: The spec's judge.
-        structured: Whether the spec has a schema, so that complete answers have a parsed result.
     """
     engine.register(JUDGED, _SCHEMA.empty_table())
+    lacking = f"k.outcome = {int(Outcome.UNCHECKED)}"
+    if judge.wants_json:
+        judged = f"{int(Outcome.SUCCEEDED)}, {int(Outcome.INVALID)}"
+        lacking += (
+            f" OR (k.outcome IN ({judged}) AND a.result IS NULL AND a.invalid_reason IS NULL)"
+        )
     rows = engine.rows(
-        f"SELECT a.hash, a.submission, a.text FROM {answers} a JOIN {known} k"
-        " ON a.hash = k.hash AND a.submission = k.submission"
-        f" WHERE k.outcome = {int(Outcome.UNCHECKED)}{_REMADE if structured else ''}"
+        f"SELECT a.hash, a.submission, a.text, k.outcome FROM {answers} a JOIN {known} k"
+        f" ON a.hash = k.hash AND a.submission = k.submission WHERE {lacking}"
     )
-    judged: list[tuple[object, ...]] = []
-    for digest, submission, text in rows:
+    judged_rows: list[tuple[object, ...]] = []
+    for digest, submission, text, outcome in rows:
         verdict = judge.text(text)
         result = None if verdict.result is None else verdict.result.decode()
-        judged.append((digest, submission, int(verdict.outcome), result, verdict.reason))
-        if len(judged) == _CHUNK:
-            _append(engine, judged)
-            judged = []
-    if judged:
-        _append(engine, judged)
+        row = (digest, submission, int(verdict.outcome), result, verdict.reason, outcome)
+        judged_rows.append(row)
+        if len(judged_rows) == _CHUNK:
+            _append(engine, judged_rows)
+            judged_rows = []
+    if judged_rows:
+        _append(engine, judged_rows)
 
 
 def _append(engine: Engine, judged: list[tuple[object, ...]]) -> None:

@@ -20,7 +20,7 @@ from batchspec.inputs.engine import Engine, quote_identifier, quote_literal
 from batchspec.inputs.tables import InputTable
 from batchspec.outputs.judge import Judge
 from batchspec.outputs.money import cost_expression
-from batchspec.outputs.rejudge import JUDGED, judge_unchecked
+from batchspec.outputs.rejudge import JUDGED, judge_again
 from batchspec.plan.cost import ModelPrices
 from batchspec.plan.model import Outcome
 
@@ -136,9 +136,7 @@ def open_results(engine: Engine, sources: ResultSources) -> Iterator[Results]:
     """
     try:
         _answers_view(engine, sources.answers)
-        structured = sources.schema is not None
-        judge = Judge(sources.schema)
-        judge_unchecked(engine, ANSWERS, sources.known, judge, structured=structured)
+        judge_again(engine, ANSWERS, sources.known, Judge(sources.schema))
         _rows_view(engine, sources)
         totals = _totals(engine, sources)
         _public_views(engine, sources)

@@ -110,7 +110,7 @@ class World:
         )
 
     def end(self, key_json: str, outcome: Outcome) -> None:
-        """Let an item have no result line, only an outcome in the ledger."""
+        """Let the ledger say this of an item, whatever its result line says, if there is one."""
         self.outcomes[key_json] = outcome
 
     def _collect(self) -> tuple[Path, ...]:
@@ -122,10 +122,11 @@ class World:
             for key, answer in self.answers.items():
                 digest = question(key)[:16]
                 verdict = judge.outcome(answer)
-                if self.outcomes.get(key) is Outcome.UNCHECKED:
+                outcome = self.outcomes.get(key, verdict.outcome)
+                if key in self.outcomes:
                     verdict = Judgement(outcome=Outcome.UNCHECKED)
                 rows.add(answer, verdict, digest=digest, attempt=1)
-                known.append((digest, int(verdict.outcome)))
+                known.append((digest, int(outcome)))
         for key, outcome in self.outcomes.items():
             if key not in self.answers:
                 known.append((question(key)[:16], int(outcome)))

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from batchspec.errors import DiskFailure, Refused, StateFailure
+from batchspec.outputs.failures import new_verdicts
 from batchspec.outputs.manifest import read_manifest
 from batchspec.outputs.results import ResultSources, open_results
+from batchspec.outputs.writers import write_output
 from batchspec.plan.model import Outcome
 from batchspec.spec.schema import published_validator
 
@@ -93,6 +95,21 @@ def test_adopted_answers_are_judged_when_they_are_written(answered: World) -> No
         ("T-10", "invalid"),
         ("T-2", "invalid"),
     ]
+    assert found[0]["result"] == {"label": "low"}
+    assert "not JSON" in found[2]["error"]["message"]
+
+
+def test_answers_derived_again_are_judged_again(answered: World) -> None:
+    """A file made anew from its segment lacks the parsed JSON; the output does not."""
+    answered.schema = LABEL
+    answered.say('"T-1"', '{"label": "low"}')
+    answered.end('"T-1"', Outcome.SUCCEEDED)
+    answered.end('"T-2"', Outcome.INVALID)
+    loaded = answered.load(JSONL)
+    with answered.results(loaded) as opened:
+        assert list(new_verdicts(answered.engine, opened)) == []
+        write_output(answered.engine, opened, answered.job(loaded))
+    found = rows(answered.files()["a.jsonl"])
     assert found[0]["result"] == {"label": "low"}
     assert "not JSON" in found[2]["error"]["message"]
 
@@ -215,11 +232,11 @@ def test_links_and_folders_are_not_replaced(answered: World, path: str) -> None:
     target.unlink()
     target.symlink_to(other)
     answered.say('"T-1"', "changed")
-    with pytest.raises(Refused, match="symbolic link|was not written by batchspec"):
+    with pytest.raises(Refused, match=r"symbolic link|was not written by batchspec"):
         answered.run(JSONL)
     target.unlink()
     target.mkdir()
-    with pytest.raises(Refused, match="is a folder"):
+    with pytest.raises(Refused, match=r"is a folder|was not written by batchspec"):
         answered.run(JSONL)
     assert other.read_text() == "x"
 
