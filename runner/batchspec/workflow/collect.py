@@ -7,7 +7,7 @@ between runs. Blank, foreign, unknown, duplicate and missing lines are outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -247,6 +247,27 @@ def derive(
                 Verdict(digest=parsed.digest16, attempt=parsed.attempt, outcome=judgement.outcome)
             )
     return verdicts
+
+
+def answer_files(
+    session: Session, submissions: Iterable[Submission], tags: Collection[str] | None = None
+) -> tuple[Path, ...]:
+    """Return the answer files of collected submissions, made anew from segments where missing.
+
+    Args:
+        session: The session.
+        submissions: Any submissions; those without results are passed over.
+        tags: The submissions that matter; None: all.
+    """
+    paths = []
+    for submission in submissions:
+        if submission.results is None or (tags is not None and submission.tag not in tags):
+            continue
+        path = session.answers_path(submission.tag)
+        if not path.is_file():
+            derive(session, submission, submission.results, lambda _digest: None)
+        paths.append(path)
+    return tuple(paths)
 
 
 _TEXT = Judge(None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 
 from batchspec.crashpoints import reached
 from batchspec.events import CheckDone, Event, FailedItem, OutputWritten, SpecDone
@@ -22,7 +21,7 @@ from batchspec.plan.model import Reason, SpecPlan
 from batchspec.problems import Problem
 from batchspec.state.model import Verdict
 from batchspec.state.writer import SqliteLedger
-from batchspec.workflow.collect import derive
+from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
 from batchspec.workflow.planning import Planned
@@ -48,10 +47,11 @@ def finish(
     """
     problems: list[Problem] = []
     known = planned.known or ledger.export_known(session.cache_dir)
+    tags = answering_submissions(engine, planned.items.relation, known)
     sources = ResultSources(
         items=planned.items.relation,
         known=known_relation(known),
-        answers=_answer_files(session, ledger, planned, engine, known),
+        answers=answer_files(session, ledger.submissions(), tags),
         table=planned.table,
         schema=planned.schema,
         prices=session.catalogue.prices(job.loaded.spec.model),
@@ -72,22 +72,6 @@ def finish(
     planned.items.write_baseline(session.baseline(job.name))
     yield job.done
     return tuple(problems)
-
-
-def _answer_files(
-    session: Session, ledger: SqliteLedger, planned: Planned, engine: Engine, known: Path
-) -> tuple[Path, ...]:
-    """Return the answer files that the items stand on, made anew from segments where missing."""
-    tags = answering_submissions(engine, planned.items.relation, known)
-    paths = []
-    for submission in ledger.submissions():
-        if submission.tag not in tags or submission.results is None:
-            continue
-        path = session.answers_path(submission.tag)
-        if not path.is_file():
-            derive(session, submission, submission.results, lambda _digest: None)
-        paths.append(path)
-    return tuple(paths)
 
 
 def _write(

@@ -51,7 +51,10 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
     with session:
-        item = show_item(session, selection.specs[-1], args.key)
+        item, found = show_item(session, selection.specs[-1], args.key)
+    if item is None:
+        return stopped_by(problems + found)
+    problems += found
     return Result(
         text=item_text(item, style=terminal.out_style), json=item_json(item), problems=problems
     )
