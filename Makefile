@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 SPEC := specs/classify-packages.yaml
-ROWS := .batchspec/emulated/outputs/out/classify-packages.jsonl
+ROWS := out/classify-packages.jsonl
 CODE := $(wildcard runner tests benchmarks)
 DEMO := BATCHSPEC_EMULATOR_ANSWERS=specs/answers.yaml $(BIN)/batchspec
 

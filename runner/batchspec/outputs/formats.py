@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from batchspec.durable import disk_errors
 from batchspec.inputs.engine import Engine, quote_literal
@@ -68,8 +68,15 @@ class _File:
         self._bytes = 0
         self.rows = 0
         self.longest = 0
-        with disk_errors(f"write {path.name}"):
-            self._file = path.open("wb")
+
+    def __enter__(self) -> Self:
+        with disk_errors(f"write {self._path.name}"):
+            self._file = self._path.open("wb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with disk_errors(f"write {self._path.name}"):
+            self._file.close()
 
     def write(self, data: bytes) -> None:
         with disk_errors(f"write {self._path.name}"):
@@ -81,9 +88,7 @@ class _File:
         self.rows += len(lines)
         self.longest = max(self.longest, *map(len, lines))
 
-    def close(self) -> Part:
-        with disk_errors(f"write {self._path.name}"):
-            self._file.close()
+    def part(self) -> Part:
         return Part(
             path=self._path,
             rows=self.rows,
@@ -94,24 +99,24 @@ class _File:
 
 
 def _text(path: Path, chunks: Iterator[list[bytes]], head: bytes = b"") -> Part:
-    file = _File(path)
-    file.write(head)
-    for lines in chunks:
-        file.write(b"".join(lines))
-        file.count(lines)
-    return file.close()
+    with _File(path) as file:
+        file.write(head)
+        for lines in chunks:
+            file.write(b"".join(lines))
+            file.count(lines)
+    return file.part()
 
 
 def _array(path: Path, chunks: Iterator[list[bytes]]) -> Part:
     """Write one JSON array with a row on each line."""
-    file = _File(path)
-    before = b"[\n"
-    for lines in chunks:
-        file.write(before + b",\n".join(line[:-1] for line in lines))
-        file.count(lines)
-        before = b",\n"
-    file.write(b"\n]\n" if file.rows else b"[]\n")
-    return file.close()
+    with _File(path) as file:
+        before = b"[\n"
+        for lines in chunks:
+            file.write(before + b",\n".join(line[:-1] for line in lines))
+            file.count(lines)
+            before = b",\n"
+        file.write(b"\n]\n" if file.rows else b"[]\n")
+    return file.part()
 
 
 def _header(engine: Engine, projection: Projection) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchspec.outputs.manifest import Manifest, OutputFacts
-from batchspec.outputs.places import Target, target_of
+from batchspec.outputs.manifest import Manifest, OutputFacts, choose_target
+from batchspec.outputs.places import Target
 from batchspec.outputs.results import Results
 from batchspec.spec.document import NodePath
 from batchspec.spec.model import Output
@@ -42,7 +42,7 @@ class OutputJob:
     @property
     def target(self) -> Target:
         """Where it is written."""
-        return target_of(self.root, self.output.path, emulated=self.emulated)
+        return choose_target(self.root, self.output.path, emulated=self.emulated)
 
     def manifest(self, results: Results, facts: OutputFacts) -> Manifest:
         """Return the manifest of this output once its bytes are known."""

@@ -119,6 +119,25 @@ def _decode(document: dict[str, Any]) -> Manifest | None:
     )
 
 
+def choose_target(root: Path, path: str, *, emulated: bool) -> Target:
+    """Return where an output is written: an emulated one never in the place of a real one.
+
+    Args:
+        root: The project root.
+        path: The output's path as the spec has it.
+        emulated: Whether the answers are emulated.
+    """
+    target = target_of(root, path)
+    if not emulated:
+        return target
+    manifest = read_manifest(target.manifest)
+    if manifest is None:
+        taken = not target.is_template and (target.path.exists() or target.path.is_symlink())
+    else:
+        taken = not manifest.emulated
+    return target_of(root, path, aside=taken)
+
+
 def keep_manifest(target: Target, encoded: bytes) -> None:
     """Write a manifest unless its bytes stand there already.
 
@@ -165,7 +184,7 @@ def verify_output(
         items_digest: Merkle root of the items as they are now; None: not compared.
         emulated: Whether the output of emulated work is meant.
     """
-    target = target_of(root, path, emulated=emulated)
+    target = choose_target(root, path, emulated=emulated)
     manifest = read_manifest(target.manifest)
     if manifest is None:
         return (_without_manifest(target),)

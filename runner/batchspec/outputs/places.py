@@ -11,8 +11,8 @@ from batchspec.durable import disk_errors
 from batchspec.errors import Refused
 from batchspec.spec.paths import complaint
 
-EMULATED: Final = PurePosixPath(".batchspec/emulated/outputs")
-"""Emulated runs write below this, so that nobody takes their answers for real ones."""
+ASIDE: Final = PurePosixPath(".batchspec/emulated/outputs")
+"""Where an emulated run writes when a real output stands in the output's place."""
 MANIFEST: Final = ".manifest.json"
 
 FIELD: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
@@ -52,9 +52,9 @@ class Target:
         return self.root / self.folder / (re.sub(r"[^\w.+-]", "_", name) + MANIFEST)
 
 
-def target_of(root: Path, path: str, *, emulated: bool) -> Target:
-    """Return the place of the output that a spec calls ``path``."""
-    base = EMULATED if emulated else PurePosixPath()
+def target_of(root: Path, path: str, *, aside: bool = False) -> Target:
+    """Return the place of the output that a spec calls ``path``, or its place below `ASIDE`."""
+    base = ASIDE if aside else PurePosixPath()
     return Target(root=root, shown=(base / path).as_posix(), is_template="{{" in path)
 
 

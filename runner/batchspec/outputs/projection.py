@@ -167,8 +167,10 @@ def _sorted(engine: Engine, sql: str, columns: int) -> str | None:
     """Return the query with its ORDER BY made total; None when it has none."""
     tree = _tree(engine, sql)
     orders = _orders(tree)
-    if orders is None or any(order["expression"]["class"] == "STAR" for order in orders):
+    if orders is None:
         return None
+    if orders[0]["expression"]["class"] == "STAR":  # ORDER BY ALL, which is total
+        return sql
     positions = ", ".join(str(n + 1) for n in range(columns))
     ties = _orders(_tree(engine, f"SELECT 1 ORDER BY {positions}"))
     orders += ties or []

@@ -273,8 +273,23 @@ def test_a_crash_after_the_manifest_is_mended_by_the_next_run(answered: World) -
     assert answered.files() == new
 
 
-def test_an_emulated_run_writes_elsewhere(answered: World) -> None:
-    """Emulated answers never stand where real ones belong, and say what they are."""
+def test_an_emulated_run_writes_in_the_outputs_own_place(answered: World) -> None:
+    """Where nothing real stands it is the spec's path; a real run then takes the place over."""
+    emulated, _ = answered.run(JSONL, emulated=True)
+    assert emulated.path == "out/a.jsonl"
+    manifest = read_manifest(answered.root / "out/a.jsonl.manifest.json")
+    assert manifest is not None
+    assert manifest.emulated
+    answered.say('"T-1"', "real")
+    real, _ = answered.run(JSONL)
+    assert real.path == "out/a.jsonl"
+    manifest = read_manifest(answered.root / "out/a.jsonl.manifest.json")
+    assert manifest is not None
+    assert not manifest.emulated
+
+
+def test_an_emulated_run_stands_aside_for_a_real_output(answered: World) -> None:
+    """Emulated answers never replace real ones, and say what they are."""
     answered.run(JSONL)
     real = answered.files()
     answered.say('"T-1"', "emulated")
