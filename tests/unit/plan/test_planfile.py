@@ -232,3 +232,14 @@ def test_any_key_survives_the_plan_file(key: object) -> None:
     text = json.dumps(key, ensure_ascii=False, separators=(",", ":"))
     change = Change(key=text, action=Action.SUBMIT, reason=Reason.NEW, request_hash="0" * 64)
     assert document._read_change(document._change(change)) == change
+
+
+def test_a_change_that_is_none_is_refused_wherever_it_stands(plan: Plan, tmp_path: Path) -> None:
+    """Even with a right digest, a plan is made of changes."""
+    found = plan_document(with_many(plan, 200))
+    found["specs"][0]["changes"][150]["action"] = "delete"
+    found["digest"] = document_digest(found)
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(found))
+    with pytest.raises(Refused, match="one of its changes"):
+        read_plan(path)
