@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from batchspec.inputs.columns import Column, quote_identifier, quote_literal
+from batchspec.inputs.columns import Column, escape_glob, quote_identifier, quote_literal
 from batchspec.inputs.hardened import denied_part
 from batchspec.inputs.sql_errors import AuthorSqlError
 from batchspec.inputs.sql_tree import Node, arguments_of, column_of, end_of, start_of, text_of, walk
@@ -40,6 +40,13 @@ _GENERATORS = {"generate_series", "json_each", "json_tree", "range", "repeat", "
 _DATA_FILE = re.compile(
     r"[/*?\[]|\.(csv|tsv|txt|json|jsonl|ndjson|parquet)(\.(gz|zst))?$", re.IGNORECASE
 )
+_GLOB = re.compile(r"[*?\[]")
+_PIECE = re.compile(
+    rb"""[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/"""
+    rb"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|[()]""",
+    re.DOTALL,
+)
+"""What can hold a bracket that is none, and brackets."""
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ONLY_BELOW = "A spec reads files below the project folder only, by paths relative to it."
 
@@ -118,6 +125,8 @@ class _Placer:
         self._plain: list[str] = []
         """Readers, as SQL, that were not asked for a column with the file's name."""
         self._named = False
+        self._calls: list[tuple[int, int]] = []
+        """Where calls of readers begin and end; inside them, names are options."""
 
     def table(self, node: Node) -> None:
         name = str(node.get("table_name", ""))
@@ -130,7 +139,10 @@ class _Placer:
         absolute = self._absolute(name, node)
         self._plain.append(quote_literal(absolute))
         end = _end_of_quoted(self.text.encode(), start)
-        self.edits.append(Edit(start=start, end=end, text=quote_literal(absolute)))
+        # DuckDB names such a table after the file, but not after every path that a root can have.
+        named = node.get("alias") or _GLOB.search(name)
+        alias = "" if named else f" AS {quote_identifier(posixpath.basename(name).split('.')[0])}"
+        self.edits.append(Edit(start=start, end=end, text=quote_literal(absolute) + alias))
 
     def function(self, node: Node) -> None:
         function = node["function"]
@@ -143,6 +155,7 @@ class _Placer:
             raise AuthorSqlError.at(message, self.text, start_of(node))
         positional, named = arguments_of(function)
         paths = [self._literal(name, constant) for constant in self._constants(positional, node)]
+        self._calls.append(self._extent(node))
         column = _name_column(name, named)
         if column is not None:
             self._named = True
@@ -154,7 +167,7 @@ class _Placer:
         """Refuse DuckDB's hidden column ``filename``, which holds absolute paths."""
         if self._named or not self._plain:
             return
-        node = next((node for node in walk(tree) if column_of(node) == "filename"), None)
+        node = next(filter(self._reads_file_name, walk(tree)), None)
         if node is None or any(self._has_filename(source) for source in self._plain):
             return
         raise AuthorSqlError.at(
@@ -164,6 +177,12 @@ class _Placer:
             self.text,
             start_of(node),
         )
+
+    def _reads_file_name(self, node: Node) -> bool:
+        at = start_of(node)
+        if at is None or column_of(node) != "filename":
+            return False
+        return not any(start <= at < end for start, end in self._calls)
 
     def _has_filename(self, source: str) -> bool:
         columns = self.finder.names(f"FROM {source}")
@@ -195,9 +214,7 @@ class _Placer:
         return literal
 
     def _wrap(self, node: Node, name: str, column: str) -> None:
-        start, end = start_of(node), end_of(node)
-        if start is None or end is None:
-            raise AuthorSqlError(f"{name}() stands where it cannot be followed.")
+        start, end = self._extent(node)
         quoted = quote_identifier(column)
         # last_modified differs between checkouts of the same files.
         without = "EXCLUDE (last_modified) " if name in {"read_text", "read_blob"} else ""
@@ -206,6 +223,13 @@ class _Placer:
         alias = "" if node.get("alias") else f" AS {quote_identifier(name)}"
         self.edits.append(Edit(start=start, end=start, text=opening))
         self.edits.append(Edit(start=end, end=end, text=f"){alias}"))
+
+    def _extent(self, node: Node) -> tuple[int, int]:
+        """Return where a call of a table function begins and where its last bracket ends."""
+        start = start_of(node)
+        if start is None:
+            raise AuthorSqlError("A table function stands where it cannot be followed.")
+        return start, _end_of_call(self.text.encode(), start)
 
     def _absolute(self, path: str, node: Node, *, reader: str = "") -> str:
         complaint = _refused(path)
@@ -258,9 +282,17 @@ def _name_column(reader: str, named: dict[str, Node]) -> str | None:
 
 def _escape_folder(folder: str, pattern: str) -> str:
     """Return ``folder`` so that its own brackets and stars mean themselves beside a pattern."""
-    if not re.search(r"[*?\[]", pattern):
-        return folder
-    return re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", folder)
+    return escape_glob(folder) if _GLOB.search(pattern) else folder
+
+
+def _end_of_call(data: bytes, start: int) -> int:
+    """Return where the bracket closes that opens first behind ``start``."""
+    depth = 0
+    for piece in _PIECE.finditer(data, start):
+        depth += {b"(": 1, b")": -1}.get(piece[0], 0)
+        if piece[0] == b")" and depth == 0:
+            return piece.end()
+    raise AuthorSqlError("A table function stands where it cannot be followed.")
 
 
 def _end_of_quoted(data: bytes, start: int) -> int:

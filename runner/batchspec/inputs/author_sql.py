@@ -171,7 +171,7 @@ def _unstable(tree: Node) -> Iterator[str]:
             yield str(column_of(node))
         elif name in _NEEDS_ORDER and not node.get("order_bys", {}).get("orders"):
             yield f"{name}(…) without ORDER BY inside it"
-        elif node.get("type") in _WINDOWS_NEED_ORDER and not node.get("orders"):
+        elif str(node.get("type")) in _WINDOWS_NEED_ORDER and not node.get("orders"):
             yield "a window function without ORDER BY"
         elif "sample_size" in node:
             yield "a SAMPLE clause (use inputs.sample)"

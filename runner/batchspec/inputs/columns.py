@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -17,6 +18,11 @@ class Column:
 def quote_identifier(name: str) -> str:
     """Return ``name`` as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def escape_glob(path: str) -> str:
+    """Return ``path`` as a glob pattern that means exactly itself."""
+    return re.sub(r"[*?\[]", lambda match: f"[{match[0]}]", path)
 
 
 def quote_literal(text: str) -> str:

@@ -21,7 +21,7 @@ import duckdb
 
 from batchspec.errors import EnvironmentFailure
 from batchspec.inputs.author_sql import AuthorSelect, read_author_sql
-from batchspec.inputs.columns import Column, quote_identifier, quote_literal
+from batchspec.inputs.columns import Column, escape_glob, quote_identifier, quote_literal
 from batchspec.inputs.sql_errors import AuthorSqlError
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ FETCH_ROWS = 4096
 BATCH_ROWS = 8192
 _ARRIVING = "batchspec_arriving"
 _DESCRIBE = "DESCRIBE "
+_UNSOUND = "type_pushdown"
+"""With it, ``n::VARCHAR`` of a CSV column is the file's text (``1.10``) rather than the value's
+(``1.1``), and a value that does not fit its column goes unnoticed."""
 
 _MACHINE_CODE = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
 
@@ -153,9 +156,11 @@ class Engine:
         self, sql: str, params: Sequence[Any] = (), size: int = BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query as Arrow record batches of at most ``size`` rows, streamed."""
-        cursor = self._run(sql, params)
+        cursor = self._connection.cursor()
         try:
-            reader = iter(cursor.to_arrow_reader(size) or ())
+            with self._guard(cursor):
+                relation = cursor.sql(sql, params=list(params) or None)
+                reader: pa.RecordBatchReader = relation.to_arrow_reader(size)
             while True:
                 with self._guard(cursor):
                     batch: pa.RecordBatch | None = next(reader, None)
@@ -216,6 +221,15 @@ class Engine:
         except AuthorSqlError as error:
             raise select.translate(error, len(prefix.encode())) from None
 
+    @contextmanager
+    def without_optimizers(self, *names: str) -> Iterator[None]:
+        """Run what is inside the block without some of DuckDB's optimizers."""
+        self.execute(f"SET GLOBAL disabled_optimizers = '{','.join([_UNSOUND, *names])}'")
+        try:
+            yield
+        finally:
+            self.execute(f"SET GLOBAL disabled_optimizers = '{_UNSOUND}'")
+
     def _load(self, statement: str, table: pa.Table | pa.RecordBatch) -> None:
         cursor = self._connection.cursor()
         try:
@@ -273,7 +287,11 @@ def _make_scratch(temp: Path) -> Path:
 
 
 def _settings(folders: Sequence[Path], scratch: Path, memory_mb: int, threads: int) -> list[str]:
-    allowed = ", ".join(quote_literal(f"{folder}/") for folder in folders)
+    # DuckDB compares the text of a path, which for a pattern below a folder is the escaped one.
+    spellings = dict.fromkeys(
+        spelling for folder in folders for spelling in (str(folder), escape_glob(str(folder)))
+    )
+    allowed = ", ".join(quote_literal(f"{spelling}/") for spelling in spellings)
     return [
         "SET GLOBAL TimeZone = 'UTC'",
         "SET GLOBAL errors_as_json = true",
@@ -289,8 +307,9 @@ def _settings(folders: Sequence[Path], scratch: Path, memory_mb: int, threads: i
         "SET allow_extension_repositories = 'forbidden'",
         "SET allow_persistent_secrets = false",
         "SET GLOBAL python_enable_replacements = false",
-        # A statement of ours may ask for joins as written; author SQL cannot SET anything.
+        # `without_optimizers` needs it; author SQL cannot SET anything.
         "SET allowed_configs = ['disabled_optimizers']",
+        f"SET GLOBAL disabled_optimizers = '{_UNSOUND}'",
         "SET enable_external_access = false",
         "SET lock_configuration = true",
     ]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pyarrow as pa
 
-from batchspec.inputs.columns import quote_identifier
+from batchspec.inputs.columns import Column, quote_identifier
+from batchspec.inputs.keys import check_columns
 from batchspec.problems import Problem
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ _ARROW = {
     "a list": pa.string(),
     "a mapping": pa.string(),
 }
-_WHOLE_RANGE = range(-(2**63), 2**63)
 
 
 def load_rows(engine: Engine, loaded: LoadedSpec, table: str) -> tuple[str, tuple[Problem, ...]]:
@@ -41,6 +41,9 @@ def load_rows(engine: Engine, loaded: LoadedSpec, table: str) -> tuple[str, tupl
     names = tuple(dict.fromkeys(name for row in rows for name in row))
     problems: list[Problem] = []
     arrays, selected = [], []
+    problems += check_columns(
+        [Column(name=name, type="") for name in names], loaded.document.place(("inputs", "rows"))
+    )
     for name in names:
         kind = _kind_of_column(loaded, name, rows, problems)
         arrays.append(_array(name, kind, rows) if not problems else pa.nulls(len(rows)))
@@ -69,8 +72,6 @@ def _kind_of_column(
             kind, first = found, number
         if found != kind:
             problems.append(_mixed(loaded, name, (first, kind), (number, found)))
-        elif found == _WHOLE and value not in _WHOLE_RANGE:
-            problems.append(_too_large(loaded, name, number))
     return kind or _TEXT
 
 
@@ -103,13 +104,4 @@ def _mixed(
         detail="A column has one type, so that templates and SQL can rely on it. Write all of its"
         " values alike, for instance 1.0 beside 2.5, or quote them all.",
         where=loaded.document.place(("inputs", "rows", other[0], name)),
-    )
-
-
-def _too_large(loaded: LoadedSpec, name: str, number: int) -> Problem:
-    return Problem(
-        code="number-too-large",
-        summary=f"the number in column {name}, row {number + 1}, does not fit into 64 bits",
-        detail="It would lose digits. Quote it, so that it is kept as text.",
-        where=loaded.document.place(("inputs", "rows", number, name)),
     )

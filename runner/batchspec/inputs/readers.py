@@ -44,6 +44,8 @@ _SAMPLE_LINES = 20_480
 _STRINGS = re.compile(
     r"""("(?:[^"]|"")*")|\b(TIMESTAMP WITH TIME ZONE|TIMESTAMP|DATE|TIME|UUID)(?=[,)\[]|$)"""
 )
+_CSV_TYPES = ["BOOLEAN", "BIGINT", "HUGEINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR"]
+"""What a CSV column can become; times and zoned timestamps stay the text they are."""
 _NEVER = "'-'"
 """A date format that no text has: with it the JSON reader leaves strings alone."""
 
@@ -119,7 +121,8 @@ def _csv(root: Path, paths: Sequence[str], files: str, together: str) -> TableQu
         f"header = true, skip = 0, delim = {quote_literal(separator)}, quote = '\"',"
         " escape = '\"', comment = '', strict_mode = true, null_padding = false,"
         " allow_quoted_nulls = false, hive_partitioning = false, dateformat = '%Y-%m-%d',"
-        f" timestampformat = '%Y-%m-%d %H:%M:%S', union_by_name = {together}"
+        f" timestampformat = '%Y-%m-%d %H:%M:%S', union_by_name = {together},"
+        f" auto_type_candidates = {_CSV_TYPES}"
     )
 
     def query(sample: int) -> str:

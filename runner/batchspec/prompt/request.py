@@ -105,7 +105,7 @@ def compile_prompt(
     loaded: LoadedSpec,
     columns: Sequence[Column],
     *,
-    facts: ModelFacts | None = None,
+    facts: Mapping[str, ModelFacts] | None = None,
     api: Api | None = None,
     max_characters: int | None = None,
 ) -> tuple[Renderer | None, tuple[Problem, ...]]:
@@ -115,8 +115,9 @@ def compile_prompt(
         project_root: The project root.
         loaded: The spec.
         columns: The inputs' columns.
-        facts: The model's; they decide whether the shared prefix is long enough to be cached. The
-            same ones must be given every time, since a breakpoint is part of the request.
+        facts: What is known of models, by name; the spec's model decides whether the shared prefix
+            is long enough to be cached. The same facts must be given every time, since a
+            breakpoint is part of the request.
         api: Version header and betas, part of a question's identity.
         max_characters: Longest text of one template; None: `meter.MAX_CHARACTERS`.
 
@@ -140,7 +141,7 @@ def compile_prompt(
     problems += _constants(turns, scope, loaded)
     if has_errors(problems):
         return None, tuple(problems)
-    plan = _Plan(loaded, turns, schema, api or Api(), facts)
+    plan = _Plan(loaded, turns, schema, api or Api(), (facts or {}).get(spec.model))
     pieces, blocks = plan.encode()
     return Renderer(plan, pieces, blocks, scope), tuple(problems)
 

@@ -1,0 +1,81 @@
+"""What the inputs room's tests share: a project folder, specs read from text, an engine on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchspec.inputs.engine import Engine
+from batchspec.inputs.tables import InputTable, open_inputs
+from batchspec.problems import Problem
+from batchspec.spec.load import parse_yaml
+from batchspec.spec.model import Spec
+from batchspec.spec.project import LoadedSpec
+
+Opened = tuple[InputTable | None, tuple[Problem, ...]]
+
+_REST: Mapping[str, Any] = {
+    "version": 1,
+    "name": "a-spec",
+    "model": "claude-haiku-4-5",
+    "max_tokens": 64,
+    "prompt": {"user": "Hello"},
+    "outputs": {"path": "out/a.jsonl"},
+}
+
+
+def load_text(text: str) -> LoadedSpec:
+    """Read a spec from text without the spec room's rules, so that ours are met."""
+    document, problems = parse_yaml(text.encode(), "specs/a.yaml")
+    assert document is not None
+    assert not problems
+    spec = Spec.model_validate({**_REST, **document.data})
+    return LoadedSpec(spec=spec, path="specs/a.yaml", document=document)
+
+
+@pytest.fixture
+def load() -> Callable[[str], LoadedSpec]:
+    """Return a function that reads a spec from text."""
+    return load_text
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return an empty project folder whose path is awkward on purpose."""
+    folder = tmp_path / "a [project] with 'quotes'"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write(root: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
+    """Return a function that writes files below the project folder."""
+
+    def writer(files: Mapping[str, str | bytes]) -> Path:
+        for name, content in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return root
+
+    return writer
+
+
+@pytest.fixture
+def engine(root: Path, tmp_path: Path) -> Iterator[Engine]:
+    """Return an engine on the project folder."""
+    with Engine.open(root=root, temp=tmp_path / "tmp") as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_text(root: Path, engine: Engine) -> Callable[[str], Opened]:
+    """Return a function that opens the inputs of a spec given as text."""
+
+    def opener(text: str) -> Opened:
+        return open_inputs(engine, root, load_text(text), {})
+
+    return opener

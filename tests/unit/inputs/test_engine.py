@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from batchspec.errors import EnvironmentFailure
+from batchspec.inputs.columns import Column, quote_identifier, quote_literal
+from batchspec.inputs.engine import AuthorSqlError, Engine
+
+ENDLESS = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 1"
+
+
+@pytest.fixture
+def outside(root: Path) -> Path:
+    """Return a file beside the project folder, and a link to it inside."""
+    secret = root.parent / "secret.csv"
+    secret.write_text("id\ncanary\n")
+    (root / "link.csv").symlink_to(secret)
+    (root.parent / f"{root.name}x").mkdir()
+    (root.parent / f"{root.name}x" / "near.csv").write_text("id\ncanary\n")
+    return secret
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "FROM read_csv('{outside}')",
+        "FROM read_text('{outside}')",
+        "FROM read_blob('{outside}')",
+        "FROM read_text(['{outside}'])",
+        "FROM '{outside}'",
+        "FROM '{root}/../secret.csv'",
+        "FROM '{root}/link.csv'",
+        "FROM '{root}x/near.csv'",
+        "FROM glob('{parent}/*')",
+        "FROM sniff_csv('{outside}')",
+        "FROM read_text('/proc/self/environ')",
+        "FROM read_text('~/.profile')",
+        "FROM 'https://example.com/a.csv'",
+        "FROM 's3://bucket/a.parquet'",
+        "COPY (SELECT 1) TO '{parent}/stolen.csv'",
+        "EXPORT DATABASE '{parent}/stolen'",
+        "ATTACH '{parent}/other.db'",
+        "ATTACH ':memory:' AS elsewhere; COPY (SELECT 1) TO '{parent}/stolen.csv'",
+        "INSTALL httpfs",
+        "LOAD '{parent}/evil.duckdb_extension'",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "SET lock_configuration = false",
+        "SET threads = 1",
+        "SET memory_limit = '100GB'",
+        "RESET memory_limit",
+        "PRAGMA enable_profiling = 'json'",
+        "SET log_query_path = '{parent}/log'",
+        "CREATE PERSISTENT SECRET s (TYPE s3, KEY_ID 'a', SECRET 'b')",
+        "SELECT getenv('HOME')",
+    ],
+)
+def test_the_engine_reaches_nothing_outside(engine: Engine, outside: Path, sql: str) -> None:
+    """Whatever SQL is run, even ours, the files outside the folders and the settings stay shut."""
+    parent, root = str(outside.parent), str(engine.root)
+    sql = sql.replace("{outside}", str(outside).replace("'", "''"))
+    sql = sql.replace("{parent}", parent).replace("{root}", root.replace("'", "''"))
+    with pytest.raises(AuthorSqlError):
+        engine.execute(sql)
+    assert not list(outside.parent.glob("stolen*"))
+
+
+def test_python_variables_are_no_tables(engine: Engine) -> None:
+    """A table name never means a variable of the program."""
+    secret = pa.table({"id": [1]})
+    with pytest.raises(AuthorSqlError):
+        engine.execute("FROM secret")
+    assert secret.num_rows == 1
+
+
+def test_our_own_statements_write_below_the_root_and_the_extra_folders(
+    root: Path, tmp_path: Path
+) -> None:
+    """COPY works inside the allowed folders, as baselines need it."""
+    extra = tmp_path / "state"
+    extra.mkdir()
+    with Engine.open(root=root, extra=(extra,), temp=tmp_path / "tmp") as engine:
+        for folder in (root, extra):
+            target = quote_literal(str(folder / "a.parquet"))
+            engine.execute(f"COPY (SELECT 7 AS n) TO {target}")
+            assert list(engine.rows(f"FROM {target}")) == [(7,)]
+
+
+def test_the_temporary_folder_is_gone_after_closing(root: Path, tmp_path: Path) -> None:
+    """Closing leaves nothing behind in the folder for temporary files."""
+    with Engine.open(root=root, temp=tmp_path / "tmp") as engine:
+        assert list((tmp_path / "tmp").iterdir())
+        engine.execute("SELECT 1")
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_unusable_temporary_folder_is_a_failure_of_the_environment(
+    root: Path, tmp_path: Path
+) -> None:
+    """A file in the place of the temporary folder is named in the message."""
+    (tmp_path / "tmp").write_text("")
+    with pytest.raises(EnvironmentFailure, match="cannot be used"):
+        Engine.open(root=root, temp=tmp_path / "tmp")
+
+
+def test_a_stream_survives_other_statements(engine: Engine) -> None:
+    """Rows can be read while further statements run."""
+    stream = engine.rows("SELECT * FROM range(20000) ORDER BY 1")
+    first = next(stream)
+    engine.execute("CREATE TABLE t AS SELECT 1 AS a")
+    assert engine.one("SELECT a FROM t") == (1,)
+    rest = [row[0] for row in stream]
+    assert [first[0], *rest] == list(range(20000))
+
+
+def test_batches_and_tables_pass_through_arrow(engine: Engine) -> None:
+    """What is registered and appended comes back in record batches of the size asked for."""
+    table = pa.table({"a": list(range(10)), "b": ["x"] * 10})
+    engine.register("t", table)
+    engine.append("t", pa.table({"b": ["y"], "a": [10]}))
+    batches = list(engine.batches("SELECT * FROM t ORDER BY a", size=4))
+    assert [batch.num_rows for batch in batches] == [4, 4, 3]
+    assert pa.Table.from_batches(batches).column("b").to_pylist() == ["x"] * 10 + ["y"]
+
+
+def test_registering_again_replaces(engine: Engine) -> None:
+    """A second table of the same name takes the first one's place."""
+    engine.register("t", pa.table({"a": [1]}))
+    engine.register("t", pa.table({"z": [2]}))
+    assert engine.names("FROM t") == (Column(name="z", type="BIGINT"),)
+
+
+def test_parameters_are_bound(engine: Engine) -> None:
+    """Values travel beside the text of a statement."""
+    assert engine.one("SELECT ? || '!', ?", ("it's", 3)) == ("it's!", 3)
+
+
+def test_one_wants_a_row(engine: Engine) -> None:
+    """A query without a row is a bug of ours and says which."""
+    with pytest.raises(LookupError, match="no row"):
+        engine.one("SELECT 1 WHERE false")
+
+
+def test_a_query_that_takes_too_long_is_stopped(root: Path, tmp_path: Path) -> None:
+    """The timer interrupts a query, and the engine works on."""
+    with Engine.open(root=root, temp=tmp_path / "tmp", timeout=0.3) as engine:
+        with pytest.raises(AuthorSqlError, match=r"longer than 0\.3 seconds"):
+            engine.execute(ENDLESS)
+        assert engine.one("SELECT 1") == (1,)
+    assert not [thread for thread in threading.enumerate() if "Timer" in thread.name]
+
+
+def test_too_little_memory_is_a_failure_of_the_environment(root: Path, tmp_path: Path) -> None:
+    """An aggregate that cannot spill ends with a hint, not with a crash."""
+    with (
+        Engine.open(root=root, temp=tmp_path / "tmp", memory_mb=64, threads=1) as engine,
+        pytest.raises(EnvironmentFailure) as caught,
+    ):
+        engine.execute("SELECT string_agg(repeat('x', 1000), '') FROM range(1000000)")
+    assert "memory_mb" in caught.value.hint
+
+
+def test_timestamps_are_utc(engine: Engine) -> None:
+    """The session's time zone is UTC whatever the machine's is."""
+    text = engine.one("SELECT (TIMESTAMPTZ '2026-01-01 12:00:00+02:00')::VARCHAR")
+    assert text == ("2026-01-01 10:00:00+00",)
+
+
+@pytest.mark.parametrize("name", ["a", 'a"b', "a b", "é", 'x" FROM y; --'])
+def test_identifiers_are_quoted(engine: Engine, name: str) -> None:
+    """Any text can be a column's name."""
+    columns = engine.names(f"SELECT 1 AS {quote_identifier(name)}")
+    assert [column.name for column in columns] == [name]
+
+
+@pytest.mark.parametrize("text", ["", "it's", "a\\'b", "é\n", "'; DROP TABLE t; --"])
+def test_literals_are_quoted(engine: Engine, text: str) -> None:
+    """Any text can be a literal."""
+    assert engine.one(f"SELECT {quote_literal(text)}") == (text,)
+
+
+def test_a_cast_to_text_gives_the_value_not_the_file(engine: Engine, root: Path) -> None:
+    """What DuckDB reads from a CSV file does not depend on how a query uses it."""
+    (root / "a.csv").write_text("n\n1.10\n")
+    source = f"FROM {quote_literal(str(root / 'a.csv'))}"
+    with engine.without_optimizers("statistics_propagation"):
+        engine.execute(f"CREATE TABLE t AS SELECT n::VARCHAR AS n {source}")
+    engine.execute(f"INSERT INTO t SELECT n::VARCHAR AS n {source}")
+    assert list(engine.rows("FROM t")) == [("1.1",), ("1.1",)]
