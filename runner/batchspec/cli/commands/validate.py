@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batchspec.api.catalogue import load_catalogue
 from batchspec.cli.arguments import Shared, add_shared, add_specs
 from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result
@@ -87,5 +88,11 @@ def _input_problems(selection: Selection) -> tuple[Problem, ...]:
             table, problems = open_inputs(engine, project.root, loaded, {})
             found += problems
             if table is not None:
-                found += compile_prompt(project.root, loaded, table.columns)[1]
+                found += compile_prompt(
+                    project.root,
+                    loaded,
+                    table.columns,
+                    api=project.config.api,
+                    facts=load_catalogue(project.config.prices).facts(),
+                )[1]
     return found
