@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from batchspec.inputs.engine import Column, quote_identifier
+from batchspec.inputs.engine import Column, quote_identifier, quote_literal
 
 _WHOLE: Final = frozenset(
     {
@@ -31,7 +31,8 @@ _FLOATS: Final = frozenset({"FLOAT", "DOUBLE"})
 _NESTED: Final = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b.*|.*\[\d*\]", re.DOTALL)
 _FORMULA: Final = "^[=+@\\t\\r\\n＝＋－＠-]"  # noqa: RUF001 - spreadsheets know the wide forms too
 """What a spreadsheet may take for the beginning of a formula (DESIGN §9)."""
-_NOT_FINITE: Final = r"[:\[,](NaN|-?Infinity)[,\]}]"
+_NOT_FINITE: Final = "NaN|Infinity"
+_STRINGS: Final = r'"(?:[^"\\]|\\.)*"'
 
 
 class Kind(StrEnum):
@@ -71,10 +72,8 @@ def json_cell(column: Column) -> str:
         text = f"{name}::VARCHAR"
     elif kind is Kind.BYTES:
         text = f"'\"' || lower(hex({name})) || '\"'"
-    elif kind is Kind.NESTED:
-        text = _nested(column)
-    elif kind is Kind.JSON:
-        text = f"to_json({name})::VARCHAR"
+    elif kind in {Kind.NESTED, Kind.JSON}:
+        text = _document(column)
     else:
         text = json_text(f"{name}::VARCHAR")
     return f"coalesce({text}, 'null')"
@@ -85,15 +84,17 @@ def json_text(expression: str) -> str:
     return f"to_json({expression})::VARCHAR"
 
 
-def _nested(column: Column) -> str:
-    """Return the JSON of a nested value, which must not hold what JSON cannot carry."""
+def _document(column: Column) -> str:
+    """Return the text of a nested or JSON value, which must not hold what JSON cannot carry."""
     text = f"to_json({quote_identifier(column.name)})::VARCHAR"
-    if not any(name in column.type for name in _FLOATS):
+    if not any(name in column.type for name in ("FLOAT", "DOUBLE", "JSON")):
         return text
     complaint = f"A value of {column.name} holds NaN or an infinity, which JSON does not have."
-    quoted = complaint.replace("'", "''")
+    outside = f"regexp_replace({text}, '{_STRINGS}', '', 'g')"
     return (
-        f"CASE WHEN regexp_matches({text}, '{_NOT_FINITE}') THEN error('{quoted}') ELSE {text} END"
+        f"CASE WHEN regexp_matches({text}, '{_NOT_FINITE}')"
+        f" AND regexp_matches({outside}, '{_NOT_FINITE}')"
+        f" THEN error({quote_literal(complaint)}) ELSE {text} END"
     )
 
 
@@ -109,10 +110,8 @@ def csv_cell(column: Column, *, alone: bool = False) -> str:
         text = f"lower(hex({name}))"
     elif kind is Kind.TEXT:
         text = quoted_cell(guarded_cell(f"{name}::VARCHAR"))
-    elif kind is Kind.NESTED:
-        text = quoted_cell(_nested(column))
-    elif kind is Kind.JSON:
-        text = quoted_cell(f"to_json({name})::VARCHAR")
+    elif kind in {Kind.NESTED, Kind.JSON}:
+        text = quoted_cell(_document(column))
     elif kind is Kind.PLAIN:
         text = quoted_cell(f"{name}::VARCHAR")
     else:
