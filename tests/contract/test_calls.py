@@ -44,17 +44,12 @@ def test_both_generations_of_headers_are_taken(probe: Probe, headers: dict[str, 
         ({"authorization": "Basic k", **VERSION}, 401, "authentication_error"),
         ({"x-api-key": "k"}, 400, "invalid_request_error"),
         ({"x-api-key": "k", "anthropic-version": "2020-01-01"}, 400, "invalid_request_error"),
-        (
-            {"x-api-key": "k", "anthropic-workspace-id": "wrkspc_other", **VERSION},
-            403,
-            "permission_error",
-        ),
     ],
 )
 def test_calls_without_their_headers_are_refused(
     probe: Probe, headers: dict[str, str], status: int, kind: str
 ) -> None:
-    """No key, no version, a wrong version, a wrong workspace."""
+    """No key, no version, a wrong version."""
     answer = probe.call("GET", BATCHES, headers=headers)
     assert (answer.status, answer.error["type"]) == (status, kind)
 
@@ -73,11 +68,25 @@ def test_every_answer_has_its_headers(probe: Probe) -> None:
     assert answers[2].json["request_id"] == answers[2].headers["request-id"]
 
 
-def test_own_workspace_may_be_named(probe: Probe) -> None:
-    """A workspace header that matches is taken."""
-    own = probe.call("GET", BATCHES).headers["anthropic-workspace-id"]
-    headers = {"x-api-key": "k", "anthropic-workspace-id": own, **VERSION}
-    assert probe.call("GET", BATCHES, headers=headers).status == 200
+def test_a_bound_key_may_name_its_own_workspace_only(start: Start) -> None:
+    """A workspace header that matches is taken, another is a 403."""
+    probe = start(keys={"k": "team"}).probe
+    headers = {"x-api-key": "k", **VERSION}
+    own = probe.call("GET", BATCHES, headers=headers).headers["anthropic-workspace-id"]
+    named = {**headers, "anthropic-workspace-id": own}
+    assert probe.call("GET", BATCHES, headers=named).status == 200
+    other = {**headers, "anthropic-workspace-id": "wrkspc_other"}
+    answer = probe.call("GET", BATCHES, headers=other)
+    assert (answer.status, answer.error["type"]) == (403, "permission_error")
+
+
+def test_an_open_emulator_has_the_workspace_that_is_named(probe: Probe, rows: Rows) -> None:
+    """Any key can act on all workspaces; the header selects one."""
+    batch_id = probe.create(rows(1))
+    other = {**probe.headers, "anthropic-workspace-id": "wrkspc_other"}
+    answer = probe.call("GET", BATCHES, headers=other)
+    assert (answer.json["data"], answer.headers["anthropic-workspace-id"]) == ([], "wrkspc_other")
+    assert probe.call("GET", f"{BATCHES}/{batch_id}", headers=other).status == 404
 
 
 def test_unknown_routes_answer_loudly(probe: Probe) -> None:

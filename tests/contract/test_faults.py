@@ -155,6 +155,14 @@ def test_torn_response_can_break_the_framing(probe: Probe, rows: Rows) -> None:
         post(probe, rows)
 
 
+def test_torn_response_leaves_results_alone(probe: Probe, rows: Rows) -> None:
+    """Results have their own truncations; `any` does not reach them."""
+    batch_id = probe.create(rows(2))
+    probe.fault("torn_response", "any", times=0)
+    assert len(probe.results(batch_id)) == 2
+    assert probe.call("GET", BATCHES).body.count(b"msgbatch") == 1
+
+
 @pytest.mark.parametrize("kind", ["truncate_content_length", "truncate_chunked"])
 def test_framed_truncation_is_visible(probe: Probe, rows: Rows, kind: str) -> None:
     """Content-Length and chunked framing tell the client that something is missing."""

@@ -221,3 +221,23 @@ def test_nothing_warns(client: anthropic.Anthropic, rows: Any) -> None:
             entry.model_dump_json()
         for model in client.models.list():
             model.model_dump_json()
+
+
+def test_placeholder_ids_of_the_sdk_tests(start: Start) -> None:
+    """With the setting, ids and cursors of the SDK's generated tests name something, again."""
+    emulator = start(placeholders=True, unknowns=Unknowns(downloadable_uploads=True))
+    with anthropic.Anthropic(api_key="k", base_url=emulator.base_url) as client:
+        for _ in range(2):
+            assert client.messages.batches.retrieve("message_batch_id").type == "message_batch"
+            assert len(list(client.messages.batches.results("message_batch_id"))) == 1
+            assert client.messages.batches.cancel("message_batch_id").processing_status == "ended"
+            assert client.messages.batches.delete("message_batch_id").id
+            assert client.files.retrieve_metadata("file_id").filename == "placeholder.txt"
+            assert client.files.download("file_id").read() == b"placeholder"
+            assert client.files.delete("file_id").type == "file_deleted"
+        assert client.models.retrieve("model_id").type == "model"
+        assert client.messages.batches.list(after_id="after_id", before_id="b", limit=1).data == []
+        assert client.models.list(after_id="after_id", before_id="b", limit=1).data == []
+        assert client.files.list(ids=["string"], limit=1, page="page").data == []
+        with pytest.raises(anthropic.NotFoundError):
+            client.messages.batches.retrieve("other")

@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY[=WORKSPACE]",
         help="an API key to accept; without any, every key is accepted",
     )
+    add("--placeholders", action="store_true", help="know the ids of the SDKs' own test suites")
     add("--rpm", type=int, help="HTTP requests per minute over the batch endpoints")
     add("--queue", type=int, help="requests that may wait in the processing queue")
     add(
@@ -56,6 +57,7 @@ def _settings(arguments: argparse.Namespace) -> EmulatorSettings:
         seed=arguments.seed,
         speed=arguments.speed,
         stepped=arguments.stepped,
+        placeholders=arguments.placeholders,
         keys=_keys(arguments.key),
         limits=Limits(requests_per_minute=arguments.rpm, queue_requests=arguments.queue),
         unknowns=Unknowns.of(arguments.unknown),

@@ -76,7 +76,7 @@ async def _batches(request: Request) -> Response:
 
 
 async def _calls(request: Request) -> Response:
-    """The calls since the start, oldest first; the last 100,000 of them."""
+    """The calls since the start, oldest first; the last 20,000 of them."""
     return json_response({"data": list(_emulator(request).calls)})
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from batchspec.emulator.lifecycle import BatchRecord, Counts
     from batchspec.emulator.settings import EmulatorSettings
 
-_REMEMBERED_CALLS = 100_000
+_REMEMBERED_CALLS = 20_000
 _OPEN_WORKSPACE = "default"
 _BATCH_ENDPOINTS = ("create", "retrieve", "list", "cancel", "delete", "results")
 

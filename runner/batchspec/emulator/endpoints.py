@@ -18,9 +18,15 @@ from batchspec.emulator.files import (
 from batchspec.emulator.gate import Call, Endpoint, Prepared
 from batchspec.emulator.intake import Intake, gunzipped
 from batchspec.emulator.lifecycle import BatchRecord, batch_object
-from batchspec.emulator.models import CATALOGUE, find_model
-from batchspec.emulator.paging import page_of
+from batchspec.emulator.models import CATALOGUE, ModelFacts, find_model
+from batchspec.emulator.paging import CursorPolicy, page_of
 from batchspec.emulator.params import Terms, params_fault
+from batchspec.emulator.placeholders import (
+    BATCH_ID,
+    MODEL_ID,
+    placeholder_batch,
+    placeholder_model,
+)
 from batchspec.emulator.processing import RESULTS
 from batchspec.emulator.rates import check_queue
 from batchspec.emulator.results import results_response
@@ -65,6 +71,8 @@ async def _batch(call: Call) -> BatchRecord:
         ApiError: 404 when the workspace has no such batch.
     """
     batch_id = str(call.batch_id)
+    if batch_id == BATCH_ID and call.emulator.settings.placeholders:
+        return await call.emulator.settled(await placeholder_batch(call.emulator, call.workspace))
     record = call.emulator.store.batch(call.workspace, batch_id)
     if record is None:
         raise ApiError(404, f"Message batch with id '{batch_id}' not found.")
@@ -135,12 +143,18 @@ async def _list(call: Call) -> Prepared:
         if lag is not None:
             visible = emulator.clock.now() - lag
             records = [record for record in records if record.created <= visible]
-        empty = emulator.settings.unknowns.unknown_cursor == "empty"
-        page = page_of(records, call.request.query_params, empty_when_unknown=empty)
+        page = page_of(records, call.request.query_params, cursors=_cursors(call))
         data = [_object(call, await emulator.settled(record)) for record in page.items]
         return json_response(page.as_json(data))
 
     return Prepared(act)
+
+
+def _cursors(call: Call) -> CursorPolicy:
+    settings = call.emulator.settings
+    if settings.placeholders:
+        return "any"
+    return "empty" if settings.unknowns.unknown_cursor == "empty" else "known"
 
 
 async def _cancel(call: Call) -> Prepared:
@@ -235,7 +249,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _known_model(name: str) -> Any:
+def _known_model(name: str) -> ModelFacts:
     model = find_model(name)
     if model is None:
         raise ApiError(404, f"model: {name}")
@@ -252,7 +266,9 @@ async def _models(call: Call) -> Prepared:
         objects = [model.as_json() for model in CATALOGUE]
         if wanted:
             objects = [value for value in objects if value["lifecycle"] in wanted]
-        page = page_of(objects, query, empty_when_unknown=False, id_of=lambda value: value["id"])
+        lenient = call.emulator.settings.placeholders
+        cursors: CursorPolicy = "any" if lenient else "known"
+        page = page_of(objects, query, cursors=cursors, id_of=lambda value: value["id"])
         return json_response(page.as_json(page.items))
 
     return Prepared(act)
@@ -260,7 +276,9 @@ async def _models(call: Call) -> Prepared:
 
 async def _model(call: Call) -> Prepared:
     async def act() -> Response:
-        model = _known_model(str(call.request.path_params["model_id"]))
+        name = str(call.request.path_params["model_id"])
+        stands_in = name == MODEL_ID and call.emulator.settings.placeholders
+        model = placeholder_model() if stands_in else _known_model(name)
         return json_response(model.as_json())
 
     return Prepared(act)

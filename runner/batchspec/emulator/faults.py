@@ -87,6 +87,7 @@ KINDS: Mapping[str, Kind] = {
     "torn_response": Kind(
         says="Cuts a JSON answer in its middle; `framing: cut` also breaks the HTTP framing.",
         options={"at": 0.5, "framing": "complete"},
+        endpoints=tuple(name for name in ENDPOINTS if name != "results"),
     ),
     "truncate_content_length": Kind(
         says="Ends the results before the announced Content-Length.",

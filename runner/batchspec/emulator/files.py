@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from batchspec.emulator.core import Emulator
 
 _SHORTEST_LIFE, _LONGEST_LIFE = 3600, 7_776_000
+FILE_ID = "file_id"
 _MOST_IDS = 100
 _LONGEST_NAME = 255
 _SELECT = "SELECT seq, id, created, filename, mime_type, size, expires FROM files"
@@ -135,8 +136,26 @@ def _shown(call: Call, record: FileRecord) -> dict[str, Any]:
     return _object(record, downloadable=call.emulator.settings.unknowns.downloadable_uploads)
 
 
+def _placeholder_file(emulator: Emulator, workspace: str) -> FileRecord:
+    """Return the file that the placeholder id of the SDKs' own tests stands for."""
+    name = f"placeholder file of {workspace}"
+    known = emulator.files.get(workspace, emulator.store.meta(name) or "")
+    if known is not None:
+        return known
+    content = emulator.store.incoming() / "content"
+    content.write_bytes(b"placeholder")
+    form = Form(filename="placeholder.txt", size=content.stat().st_size)
+    record = _new_record(emulator, form, None)
+    emulator.files.add(workspace, record, content)
+    emulator.store.set_meta(name, record.id)
+    content.parent.rmdir()
+    return record
+
+
 def _found(call: Call) -> FileRecord:
     file_id = str(call.request.path_params["file_id"])
+    if file_id == FILE_ID and call.emulator.settings.placeholders:
+        return _placeholder_file(call.emulator, call.workspace)
     record = call.emulator.files.get(call.workspace, file_id)
     if record is None:
         raise ApiError(404, f"File not found: {file_id}")
@@ -211,8 +230,9 @@ async def list_files(call: Call) -> Prepared:
         records = call.emulator.files.every(call.workspace)
         wanted = [part for text in query.getlist("ids[]") + query.getlist("ids")
                   for part in text.split(",") if part]  # fmt: skip
+        lenient = call.emulator.settings.placeholders
         if wanted:
-            if "limit" in query or "page" in query:
+            if ("limit" in query or "page" in query) and not lenient:
                 raise ApiError(400, "ids: mutually exclusive with page and limit")
             if len(set(wanted)) > _MOST_IDS:
                 raise ApiError(400, f"ids: at most {_MOST_IDS} ids")

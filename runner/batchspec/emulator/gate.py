@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from batchspec.emulator.clock import http_date
 from batchspec.emulator.errors import ApiError, error_response
@@ -116,12 +116,8 @@ def admitted(emulator: Emulator, request: Request) -> Call:
     key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
     if not key:
         raise ApiError(401, "x-api-key header is required")
-    workspace = emulator.workspace_of(key)
-    if workspace is None:
-        raise ApiError(401)
+    workspace = _workspace(emulator, key, headers.get("anthropic-workspace-id"))
     request.scope["state"]["headers"]["anthropic-workspace-id"] = workspace
-    if headers.get("anthropic-workspace-id", workspace) != workspace:
-        raise ApiError(403, "anthropic-workspace-id does not match the workspace of the key")
     version = headers.get("anthropic-version")
     if version is None:
         raise ApiError(400, "anthropic-version: header is required")
@@ -135,6 +131,22 @@ def admitted(emulator: Emulator, request: Request) -> Call:
         any_model=emulator.settings.unknowns.unknown_model == "accept",
     )
     return Call(emulator=emulator, request=request, workspace=workspace, terms=terms)
+
+
+def _workspace(emulator: Emulator, key: str, named: str | None) -> str:
+    """Return the workspace of a call.
+
+    A key of the settings is bound to its workspace. Without such keys every key can act on all
+    workspaces, and the header selects one.
+    """
+    own = emulator.workspace_of(key)
+    if own is None:
+        raise ApiError(401)
+    if named is None or named == own:
+        return own
+    if emulator.settings.keys is not None:
+        raise ApiError(403, "anthropic-workspace-id does not match the workspace of the key")
+    return named
 
 
 def _bearer(header: str) -> str:
@@ -194,6 +206,8 @@ def _status(call: Call, fault: Fault) -> Response:
 
 
 def _torn(response: Response, fault: Fault) -> Response:
+    if isinstance(response, StreamingResponse | FileResponse):
+        return response
     body = bytes(response.body)
     part = body[: int(len(body) * fault.options["at"])]
     if fault.options["framing"] == "complete":
@@ -237,13 +251,14 @@ class Identity:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_standing(state)]
+                message["headers"] = [*message["headers"], *standing_headers(state)]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
 
 
-def _standing(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+def standing_headers(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    """Return the headers that every answer carries."""
     headers: dict[str, str] = dict(state["headers"])
     if state["request_id"] is not None:
         headers["request-id"] = state["request_id"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from batchspec.emulator.errors import ApiError
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
+
+CursorPolicy = Literal["known", "empty", "any"]
+"""``known``: a cursor that names nothing is 404. ``empty``: it gives an empty page. ``any``: the
+same, and both cursors may be given at once."""
 
 _DEFAULT_LIMIT = 20
 _MAX_LIMIT = 1000
@@ -56,7 +60,7 @@ def page_of(
     items: Sequence[T],
     query: Mapping[str, str],
     *,
-    empty_when_unknown: bool,
+    cursors: CursorPolicy,
     id_of: Callable[[T], str] = lambda item: item.id,  # type: ignore[attr-defined]  # records have an id
 ) -> Page[T]:
     """Return the page of ``items`` that a query asks for.
@@ -67,7 +71,7 @@ def page_of(
     Args:
         items: all items, newest first.
         query: query parameters ``limit``, ``after_id``, ``before_id``.
-        empty_when_unknown: an unknown cursor gives an empty page instead of 404.
+        cursors: what a cursor that names nothing gives.
         id_of: returns the id of an item.
 
     Raises:
@@ -75,12 +79,12 @@ def page_of(
     """
     limit = page_limit(query)
     after, before = query.get("after_id"), query.get("before_id")
-    if after and before:
+    if after and before and cursors != "any":
         raise ApiError(400, "Only one of after_id and before_id may be given")
     ids = [id_of(item) for item in items]
     cursor = after or before
     if cursor and cursor not in ids:
-        if empty_when_unknown:
+        if cursors != "known":
             return Page(items=[], ids=[], has_more=False)
         raise ApiError(404, f"No object with id '{cursor}' was found to continue from")
     if before:

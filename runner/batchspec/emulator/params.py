@@ -70,7 +70,7 @@ class Terms:
     any_model: bool = False
     """Whether models outside the catalogue are accepted (a setting of the emulator)."""
     batch: bool = True
-    """False for count_tokens, where ``max_tokens`` is not needed."""
+    """False for count_tokens: no ``max_tokens`` is needed, and no schema is compiled."""
     files: frozenset[str] | None = None
     """Ids of the files that requests may name; ``None`` leaves them unchecked."""
 
@@ -102,7 +102,7 @@ def refused_in_batches(params: dict[str, Any]) -> str | None:
     """Return the fault of params that no batch takes: stream, speed, max_tokens 0 (§2.4)."""
     if params.get("stream") is True:
         return "stream: Streaming is not supported in batches"
-    if params.get("speed") is not None:
+    if params.get("speed") not in (None, "standard"):
         return "speed: Fast mode is not supported in batches"
     if params.get("max_tokens") == 0:
         return "max_tokens: Input should be greater than or equal to 1"
@@ -211,7 +211,7 @@ def _budget_fault(params: dict[str, Any], thinking: dict[str, Any]) -> str | Non
     return None
 
 
-def _output_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> str | None:
+def _output_fault(params: dict[str, Any], model: ModelFacts, terms: Terms) -> str | None:
     config = params.get("output_config")
     if config is None:
         return None
@@ -226,15 +226,15 @@ def _output_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> s
             return f"output_config.effort: Input should be one of {', '.join(EFFORTS)}"
         if not model.effort:
             return f"output_config.effort: not supported on {model.id}"
-    return _format_fault(config.get("format"), params)
+    return _format_fault(config.get("format"), params, compiled=terms.batch)
 
 
-def _format_fault(form: Any, params: dict[str, Any]) -> str | None:
+def _format_fault(form: Any, params: dict[str, Any], *, compiled: bool) -> str | None:
     if form is None:
         return None
     if not isinstance(form, dict) or form.get("type") != "json_schema":
         return "output_config.format.type: Input should be 'json_schema'"
-    fault = schema_fault(form.get("schema"))
+    fault = schema_fault(form.get("schema")) if compiled else None
     if fault is not None:
         return f"output_config.format.schema: {fault}"
     if params["messages"][-1]["role"] == "assistant":
@@ -275,7 +275,9 @@ _CHECKS: tuple[Callable[[dict[str, Any], ModelFacts, Terms], str | None], ...] =
     _prefill_fault,
     _thinking_fault,
     _output_fault,
-    lambda params, model, _terms: tools_fault(params, forced=model.forced_tools),
+    lambda params, model, terms: tools_fault(
+        params, forced=model.forced_tools, compiled=terms.batch
+    ),
     _plain_fault,
     _files_fault,
 )

@@ -23,7 +23,7 @@ from batchspec.emulator.admin import ADMIN_ROUTES
 from batchspec.emulator.core import Emulator
 from batchspec.emulator.endpoints import ROUTES
 from batchspec.emulator.errors import ApiError, error_response
-from batchspec.emulator.gate import Identity
+from batchspec.emulator.gate import Identity, standing_headers
 from batchspec.emulator.page import PAGE_ROUTES
 from batchspec.emulator.probe import Probe
 from batchspec.emulator.settings import EmulatorSettings
@@ -79,7 +79,10 @@ async def _no_route(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     message = f"The emulator failed: {type(error).__name__}: {error}"
-    return error_response(ApiError(500, message), request.scope["state"]["request_id"])
+    response = error_response(ApiError(500, message), request.scope["state"]["request_id"])
+    # The last line of defence stands outside of the middleware that adds these.
+    response.raw_headers.extend(standing_headers(request.scope["state"]))
+    return response
 
 
 class _Server(uvicorn.Server):

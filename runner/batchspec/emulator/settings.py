@@ -118,8 +118,11 @@ class EmulatorSettings:
     """Emulated seconds per real second."""
     stepped: bool = False
     """True: time stands still and moves only through ``POST /_emulator/clock``."""
+    placeholders: bool = False
+    """Whether the placeholder ids and cursors of the SDKs' own test suites name something."""
     keys: Mapping[str, str] | None = None
-    """API key to workspace id. ``None`` takes any key and puts all in one workspace."""
+    """API key to workspace id. ``None`` takes any key; then all is in one workspace, unless the
+    ``anthropic-workspace-id`` header names another."""
     limits: Limits = field(default_factory=Limits)
     """Sizes and rates."""
     unknowns: Unknowns = field(default_factory=Unknowns)

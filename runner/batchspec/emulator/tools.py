@@ -12,19 +12,20 @@ _CHOICES = ("auto", "any", "tool", "none")
 _MAX_STRICT = 20
 
 
-def tools_fault(params: dict[str, Any], *, forced: bool) -> str | None:
+def tools_fault(params: dict[str, Any], *, forced: bool, compiled: bool) -> str | None:
     """Return the first fault of tools and tool_choice.
 
     Args:
         params: the params of one request.
         forced: whether the model accepts a tool choice of any or tool.
+        compiled: whether the schemas of strict tools are compiled; counting tokens does not.
     """
     tools = params.get("tools")
     if tools is not None:
         if not isinstance(tools, list):
             return "tools: Input should be a valid list"
         for number, tool in enumerate(tools):
-            fault = _tool_fault(tool)
+            fault = _tool_fault(tool, compiled=compiled)
             if fault is not None:
                 return f"tools.{number}{fault}"
         if sum(1 for tool in tools if tool.get("strict") is True) > _MAX_STRICT:
@@ -32,7 +33,7 @@ def tools_fault(params: dict[str, Any], *, forced: bool) -> str | None:
     return _choice_fault(params.get("tool_choice"), tools, forced=forced)
 
 
-def _tool_fault(tool: Any) -> str | None:
+def _tool_fault(tool: Any, *, compiled: bool) -> str | None:
     if not isinstance(tool, dict):
         return ": Input should be a valid dictionary"
     if is_server_tool(tool):
@@ -45,7 +46,7 @@ def _tool_fault(tool: Any) -> str | None:
         return ".custom.input_schema: Field required"
     if schema.get("type") != "object":
         return ".custom.input_schema.type: Input should be 'object'"
-    fault = schema_fault(schema) if tool.get("strict") is True else None
+    fault = schema_fault(schema) if compiled and tool.get("strict") is True else None
     return None if fault is None else f".custom.input_schema: {fault}"
 
 
