@@ -71,6 +71,21 @@ def engine(root: Path, tmp_path: Path) -> Iterator[Engine]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def shared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a project folder for all tests of a module; opening an engine takes 0.1 s."""
+    folder = tmp_path_factory.mktemp("shared") / "a [project] with 'quotes'"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(shared_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Return an engine for all tests of a module."""
+    with Engine.open(root=shared_root, temp=tmp_path_factory.mktemp("tmp")) as opened:
+        yield opened
+
+
 @pytest.fixture
 def open_text(root: Path, engine: Engine) -> Callable[[str], Opened]:
     """Return a function that opens the inputs of a spec given as text."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,6 @@ from hypothesis import strategies as st
 from batchspec.inputs.author_files import Edit, apply_edits
 from batchspec.inputs.author_sql import AuthorSelect
 from batchspec.inputs.engine import AuthorSqlError, Engine
-
-Write = Callable[[Mapping[str, str | bytes]], Path]
 
 FILES = {
     "data/a.csv": "id,x\n1,a\n2,b\n",
@@ -23,10 +20,20 @@ FILES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def files(write: Write) -> None:
-    """Write the files that queries read."""
-    write(FILES)
+@pytest.fixture(scope="module")
+def root(shared_root: Path) -> Path:
+    """Return the project folder with the files that queries read."""
+    for name, content in FILES.items():
+        (shared_root / name).parent.mkdir(exist_ok=True)
+        (shared_root / name).write_text(content)
+    return shared_root
+
+
+@pytest.fixture(scope="module")
+def engine(root: Path, shared: Engine) -> Engine:
+    """Return the engine on that folder."""
+    assert shared.root == root.resolve()
+    return shared
 
 
 def run(engine: Engine, sql: str) -> list[tuple[object, ...]]:

@@ -13,14 +13,14 @@ from batchspec.inputs.engine import AuthorSqlError, Engine
 ENDLESS = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 1"
 
 
-@pytest.fixture
-def outside(root: Path) -> Path:
+@pytest.fixture(scope="module")
+def outside(shared_root: Path) -> Path:
     """Return a file beside the project folder, and a link to it inside."""
-    secret = root.parent / "secret.csv"
+    secret = shared_root.parent / "secret.csv"
     secret.write_text("id\ncanary\n")
-    (root / "link.csv").symlink_to(secret)
-    (root.parent / f"{root.name}x").mkdir()
-    (root.parent / f"{root.name}x" / "near.csv").write_text("id\ncanary\n")
+    (shared_root / "link.csv").symlink_to(secret)
+    (shared_root.parent / f"{shared_root.name}x").mkdir()
+    (shared_root.parent / f"{shared_root.name}x" / "near.csv").write_text("id\ncanary\n")
     return secret
 
 
@@ -59,21 +59,21 @@ def outside(root: Path) -> Path:
         "SELECT getenv('HOME')",
     ],
 )
-def test_the_engine_reaches_nothing_outside(engine: Engine, outside: Path, sql: str) -> None:
+def test_the_engine_reaches_nothing_outside(shared: Engine, outside: Path, sql: str) -> None:
     """Whatever SQL is run, even ours, the files outside the folders and the settings stay shut."""
-    parent, root = str(outside.parent), str(engine.root)
+    parent, root = str(outside.parent), str(shared.root)
     sql = sql.replace("{outside}", str(outside).replace("'", "''"))
     sql = sql.replace("{parent}", parent).replace("{root}", root.replace("'", "''"))
     with pytest.raises(AuthorSqlError):
-        engine.execute(sql)
+        shared.execute(sql)
     assert not list(outside.parent.glob("stolen*"))
 
 
-def test_python_variables_are_no_tables(engine: Engine) -> None:
+def test_python_variables_are_no_tables(shared: Engine) -> None:
     """A table name never means a variable of the program."""
     secret = pa.table({"id": [1]})
     with pytest.raises(AuthorSqlError):
-        engine.execute("FROM secret")
+        shared.execute("FROM secret")
     assert secret.num_rows == 1
 
 
@@ -134,15 +134,15 @@ def test_registering_again_replaces(engine: Engine) -> None:
     assert engine.names("FROM t") == (Column(name="z", type="BIGINT"),)
 
 
-def test_parameters_are_bound(engine: Engine) -> None:
+def test_parameters_are_bound(shared: Engine) -> None:
     """Values travel beside the text of a statement."""
-    assert engine.one("SELECT ? || '!', ?", ("it's", 3)) == ("it's!", 3)
+    assert shared.one("SELECT ? || '!', ?", ("it's", 3)) == ("it's!", 3)
 
 
-def test_one_wants_a_row(engine: Engine) -> None:
+def test_one_wants_a_row(shared: Engine) -> None:
     """A query without a row is a bug of ours and says which."""
     with pytest.raises(LookupError, match="no row"):
-        engine.one("SELECT 1 WHERE false")
+        shared.one("SELECT 1 WHERE false")
 
 
 def test_a_query_that_takes_too_long_is_stopped(root: Path, tmp_path: Path) -> None:
@@ -164,23 +164,23 @@ def test_too_little_memory_is_a_failure_of_the_environment(root: Path, tmp_path:
     assert "memory_mb" in caught.value.hint
 
 
-def test_timestamps_are_utc(engine: Engine) -> None:
+def test_timestamps_are_utc(shared: Engine) -> None:
     """The session's time zone is UTC whatever the machine's is."""
-    text = engine.one("SELECT (TIMESTAMPTZ '2026-01-01 12:00:00+02:00')::VARCHAR")
+    text = shared.one("SELECT (TIMESTAMPTZ '2026-01-01 12:00:00+02:00')::VARCHAR")
     assert text == ("2026-01-01 10:00:00+00",)
 
 
 @pytest.mark.parametrize("name", ["a", 'a"b', "a b", "é", 'x" FROM y; --'])
-def test_identifiers_are_quoted(engine: Engine, name: str) -> None:
+def test_identifiers_are_quoted(shared: Engine, name: str) -> None:
     """Any text can be a column's name."""
-    columns = engine.names(f"SELECT 1 AS {quote_identifier(name)}")
+    columns = shared.names(f"SELECT 1 AS {quote_identifier(name)}")
     assert [column.name for column in columns] == [name]
 
 
 @pytest.mark.parametrize("text", ["", "it's", "a\\'b", "é\n", "'; DROP TABLE t; --"])
-def test_literals_are_quoted(engine: Engine, text: str) -> None:
+def test_literals_are_quoted(shared: Engine, text: str) -> None:
     """Any text can be a literal."""
-    assert engine.one(f"SELECT {quote_literal(text)}") == (text,)
+    assert shared.one(f"SELECT {quote_literal(text)}") == (text,)
 
 
 def test_a_cast_to_text_gives_the_value_not_the_file(engine: Engine, root: Path) -> None:

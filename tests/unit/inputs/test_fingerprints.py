@@ -20,6 +20,12 @@ SLOW_FIXTURE = settings(
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
+@pytest.fixture(scope="module")
+def engine(shared: Engine) -> Engine:
+    """Return one engine for all tests here."""
+    return shared
+
+
 def only(engine: Engine, expression: str, relation: str) -> Any:
     """Return the value of an expression over a relation of one row."""
     return engine.one(f"SELECT {expression} FROM {relation}")[0]  # noqa: S608 - a test's own SQL
