@@ -189,6 +189,8 @@ def verify_output(
     if manifest is None:
         return (_without_manifest(target),)
     found = list(_damage(root, manifest))
+    if manifest.emulated and not emulated:
+        found.append(_emulated(target))
     if spec_digest is not None and manifest.spec_digest != spec_digest:
         found.append(_stale(target, "the spec has changed"))
     if items_digest is not None and manifest.items_digest != items_digest:
@@ -207,6 +209,11 @@ def _without_manifest(target: Target) -> Complaint:
 
 def _stale(target: Target, why: str) -> Complaint:
     message = f"It is stale: {why} since it was written. Run `batchspec run` to renew it."
+    return Complaint(path=target.shown, stale=True, message=message)
+
+
+def _emulated(target: Target) -> Complaint:
+    message = "Its answers come from the emulator. Run `batchspec run` to ask for real ones."
     return Complaint(path=target.shown, stale=True, message=message)
 
 

@@ -127,14 +127,15 @@ class PathMap:
             )
 
     def _nested(self) -> Iterator[tuple[str, str]]:
+        """Yield pairs of which one is, or is a folder of, the other; the manifest is one too."""
         manifest = self.target.manifest.relative_to(self.target.root).as_posix()
+        if _fold(manifest) in self._folded:
+            yield self._folded[_fold(manifest)], manifest
+        taken = {**self._folded, _fold(manifest): manifest}
         for folded, path in self._folded.items():
-            if folded == _fold(manifest):
-                yield path, manifest
             for parent in PurePosixPath(folded).parents:
-                above = self._folded.get(parent.as_posix())
-                if above is not None:
-                    yield above, path
+                if parent.as_posix() in taken:
+                    yield taken[parent.as_posix()], path
 
 
 def _fold(path: str) -> str:
