@@ -50,6 +50,7 @@ COMMANDS = {
     "recover": "find paid batches that the state does not know",
     "show": "show one item: request, hash, result, history",
     "verify": "check every digest of outputs and state",
+    "state": "export or import the state as one file",
     "emulator": "serve the local emulator on loopback",
     "schema": "print a published JSON Schema",
 }

@@ -279,6 +279,17 @@ class SqliteLedger(SqliteReader):
                 "another folder, or use --emulate.",
             )
 
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the ledger as one file."""
+        target.unlink(missing_ok=True)
+        with sqlite_errors(self._path):
+            copy = sqlite3.connect(target)
+            try:
+                self._db.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+
     def take_lease(self, holder: str, now: dt.datetime) -> None:
         """Become the writer: raise the generation, which fences every earlier holder."""
         with sqlite_errors(self._path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
 from batchspec.durable import disk_errors
-from batchspec.errors import NetworkFailure
+from batchspec.errors import NetworkFailure, StateFailure
 from batchspec.events import Collected, Event, Notice, Waiting
 from batchspec.outputs.rows import AnswerWriter, Judge, Judgement, Oddity, RawAnswer, read_line
 from batchspec.plan.hashing import parse_custom_id
@@ -308,7 +308,7 @@ def collect(
     """
     worker.ledger.ended(submission.tag, batch.ended_at)
     submission = _ended(submission, batch)
-    expected = frozenset(ids(worker.session, submission.segment)) if submission.segment else None
+    expected = yield from _expected(worker, submission)
     try:
         answers = yield from download(worker, batch, tag=submission.tag, expected=expected)
     except ApiFailure as failure:
@@ -327,6 +327,44 @@ def collect(
         failed=submission.requests - answered - missing,
         missing=missing,
     )
+
+
+def _expected(
+    worker: Worker, submission: Submission
+) -> Generator[Event, None, frozenset[str] | None]:
+    """Return the ids that were sent; None when only the answers themselves can tell."""
+    if submission.segment is None:
+        return None
+    try:
+        return frozenset(ids(worker.session, submission.segment))
+    except StateFailure as failure:
+        yield Notice(message=f"{failure.message} Its answers are told by their ids.", warning=True)
+        return None
+
+
+def mend(worker: Worker) -> Generator[Event, None, None]:
+    """Read again, while the API still has them, the answers of damaged result segments."""
+    for submission in worker.ledger.submissions((SubmissionState.COLLECTED,)):
+        if submission.results is None or submission.batch_id is None:
+            continue
+        damage = worker.session.segments.complaint(submission.results)
+        if damage is None:
+            continue
+        batch_id = submission.batch_id
+        try:
+            batch = worker.api.retrieve(batch_id)
+            answers = yield from download(worker, batch, tag=submission.tag, expected=None)
+        except ApiFailure as failure:
+            yield Notice(
+                message=f"Segment {submission.results} {damage}, and {batch_id} cannot be read "
+                f"again ({failure.message}). Restore the segment from a backup.",
+                warning=True,
+            )
+            continue
+        segment = worker.session.segments.write("res", answers.lines())
+        worker.ledger.collect(submission.tag, segment, ())
+        answers.discard()
+        yield Notice(message=f"Read the answers of {batch_id} again: its segment was damaged.")
 
 
 def _ended(submission: Submission, batch: Batch) -> Submission:

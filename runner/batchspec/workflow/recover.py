@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from batchspec.events import Event, Notice, Waiting
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
+from batchspec.workflow.collect import mend
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.job import Job
@@ -40,6 +41,7 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
         wanted = Wanted(judge=rounds.judge_of, everything=True)
         taken = yield from survey(worker, wanted, sight)
         yield from drive.poll(force=True)
+        yield from mend(worker)
         yield Notice(message=_summary(taken, jobs))
     return RunResult(exit_code=DONE, problems=tuple(problems))
 

@@ -1,0 +1,194 @@
+"""How long submitting and collecting take, beside the script a user would write with the SDK.
+
+    python benchmarks/batches.py [--items 100000] [--rounds 3]
+
+Starts the emulator as a server of its own, generates items of about 600 bytes, and then, each in
+processes of its own and interleaved:
+
+* submit: read the items, make requests, create the batch (`batchspec run --detach`);
+* collect: poll, read the results, write JSONL (`batchspec collect`).
+
+Prints CPU seconds, wall seconds, peak memory and ratios to the SDK script; medians of the rounds.
+CPU is also given without the time that `import anthropic` takes, which both pay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SPEC = """\
+version: 1
+name: bench
+inputs: {table: items.csv, key: id}
+model: claude-haiku-4-5
+max_tokens: 64
+canary: 0
+prompt:
+  system: You label support tickets by urgency. Answer with one word.
+  user: "Ticket {{ id }} in {{ lang }}: {{ subject }}\\n\\n{{ body }}"
+outputs: {path: out/bench.jsonl}
+"""
+SDK_SUBMIT = """\
+import csv, pathlib
+import anthropic
+client = anthropic.Anthropic()
+requests = []
+for row in csv.DictReader(open("items.csv", newline="")):
+    requests.append({"custom_id": f"row-{row['id']}", "params": {
+        "model": "claude-haiku-4-5", "max_tokens": 64,
+        "system": "You label support tickets by urgency. Answer with one word.",
+        "messages": [{"role": "user", "content":
+            f"Ticket {row['id']} in {row['lang']}: {row['subject']}\\n\\n{row['body']}"}]}})
+batch = client.messages.batches.create(requests=requests)
+pathlib.Path("batch-id").write_text(batch.id)
+"""
+SDK_COLLECT = """\
+import json, pathlib, time
+import anthropic
+client = anthropic.Anthropic()
+batch_id = pathlib.Path("batch-id").read_text()
+while client.messages.batches.retrieve(batch_id).processing_status != "ended":
+    time.sleep(0.2)
+with open("out.jsonl", "w") as out:
+    for line in client.messages.batches.results(batch_id):
+        text = None
+        if line.result.type == "succeeded":
+            text = "".join(b.text for b in line.result.message.content if b.type == "text")
+        out.write(json.dumps({"id": line.custom_id, "type": line.result.type, "text": text}) + "\\n")
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What one process took."""
+
+    cpu: float
+    wall: float
+    peak_mb: float
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    found: dict[str, list[Measure]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        generate(base / "items.csv", options.items)
+        found["import anthropic"] = [measure([sys.executable, "-c", "import anthropic"], base, {})]
+        for number in range(options.rounds):
+            for name, one in round_of(base, number).items():
+                found.setdefault(name, []).append(one)
+    report(found, options.items)
+
+
+def round_of(base: Path, number: int) -> dict[str, Measure]:
+    """Measure all four stages once, against a fresh server."""
+    folder = base / f"round-{number}"
+    folder.mkdir()
+    shutil.copy(base / "items.csv", folder)
+    (folder / "specs").mkdir()
+    (folder / "specs/bench.yaml").write_text(SPEC)
+    (folder / "batchspec.yaml").write_text("version: 1\nname: bench\n")
+    program = [sys.executable, "-m", "batchspec"]
+    with served(folder) as url:
+        env = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "bench", "HOME": str(folder)}
+        env |= {"BATCHSPEC_POLL_SECONDS": "0.2"}
+        measures = {
+            "SDK submit": measure([sys.executable, "-c", SDK_SUBMIT], folder, env),
+            "batchspec submit": measure([*program, "run", "--detach"], folder, env),
+            "SDK collect": measure([sys.executable, "-c", SDK_COLLECT], folder, env),
+            "batchspec collect": measure([*program, "collect"], folder, env),
+        }
+    lines = sum(1 for _ in (folder / "out/bench.jsonl").open("rb"))
+    wanted = sum(1 for _ in (folder / "out.jsonl").open("rb"))
+    if lines != wanted:
+        raise SystemExit(f"batchspec wrote {lines} rows, the script {wanted}")
+    shutil.rmtree(folder)
+    return measures
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Run the emulator; yield its URL."""
+    command = [sys.executable, "-m", "batchspec.emulator", "--port", "0", "--data-dir"]
+    server = subprocess.Popen([*command, str(folder / "server")], stdout=subprocess.PIPE, text=True)
+    try:
+        line = server.stdout.readline() if server.stdout else ""
+        yield line.split()[-1]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def measure(command: list[str], cwd: Path, env: dict[str, str]) -> Measure:
+    """Run a command to its end and return what it took."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, cwd=cwd, env={**os.environ, **env}, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[:4]} ended with {process.returncode}")
+    return Measure(
+        cpu=usage.ru_utime + usage.ru_stime,
+        wall=time.monotonic() - started,
+        peak_mb=usage.ru_maxrss / 1024,
+    )
+
+
+def generate(path: Path, items: int) -> None:
+    """Write items of about 600 bytes."""
+    draw = random.Random(7)
+    words = [f"word{n}" for n in range(500)]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "lang", "subject", "body"])
+        for number in range(items):
+            body = " ".join(draw.choices(words, k=75))
+            writer.writerow([number, draw.choice(["en", "de"]), f"Subject {number}", body])
+
+
+def report(found: dict[str, list[Measure]], items: int) -> None:
+    """Print medians and ratios."""
+    middle = {
+        name: Measure(
+            cpu=statistics.median(m.cpu for m in measures),
+            wall=statistics.median(m.wall for m in measures),
+            peak_mb=statistics.median(m.peak_mb for m in measures),
+        )
+        for name, measures in found.items()
+    }
+    base = middle["import anthropic"].cpu
+    print(f"{items:,} items")
+    print(f"{'':<18} {'CPU s':>8} {'wall s':>8} {'peak MB':>8} {'CPU less import':>16}")
+    for name, one in middle.items():
+        less = one.cpu - base
+        print(f"{name:<18} {one.cpu:8.1f} {one.wall:8.1f} {one.peak_mb:8.0f} {less:16.1f}")
+    for stage in ("submit", "collect"):
+        ours, theirs = middle[f"batchspec {stage}"], middle[f"SDK {stage}"]
+        print(
+            f"{stage}: wall {ours.wall / theirs.wall:.2f}, CPU {ours.cpu / theirs.cpu:.2f}, "
+            f"CPU less import {(ours.cpu - base) / (theirs.cpu - base):.2f}, "
+            f"memory {ours.peak_mb / theirs.peak_mb:.2f} of the SDK script's"
+        )
+
+
+if __name__ == "__main__":
+    main()
