@@ -170,7 +170,6 @@ def test_interrupted_run_resumes_without_paying_twice(
 def test_bug_report_is_asked_for(project: MakeProject) -> None:
     """70: a broken installation is a bug; the traceback is in a file, not on the screen."""
     folder = letters(project)
-    folder.write("broken/batchspec_break.pth", "")
     folder.write("broken/ruamel/__init__.py", "raise RuntimeError('canary-of-a-bug')\n")
     done = folder.batchspec("validate", env={"PYTHONPATH": str(folder.root / "broken")})
     assert (done.code, done.out) == (70, "")

@@ -45,6 +45,11 @@ def money(usd: Decimal | None, *, ceiling: bool = False) -> str:
     return f"${rounded:,}" if usd else "$0"
 
 
+def about(usd: Decimal | None) -> str:
+    """Return ``about $0.0029``, or that the price is unknown."""
+    return UNKNOWN_PRICE if usd is None else f"about {money(usd)}"
+
+
 def size(value: int) -> str:
     """Return a byte count in B, KB, MB or GB (decimal units, as the API's limits are)."""
     amount = float(value)

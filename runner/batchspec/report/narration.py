@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchspec import events
-from batchspec.report.figures import count, key_label, money, number, seconds, size
+from batchspec.report.figures import about, count, key_label, number, seconds, size
 from batchspec.report.hygiene import clean_line
 
 if TYPE_CHECKING:
@@ -27,10 +27,7 @@ def _plan_ready(event: events.PlanReady) -> str:
         parts.append(f"{number(event.in_flight)} in flight")
     if event.failed:
         parts.append(f"{number(event.failed)} failed before")
-    price = ""
-    if event.requests:
-        price = f"; {count(event.requests, 'request')}, about {money(event.usd)}"
-        price = price.replace("about price", "price")
+    price = f"; {count(event.requests, 'request')}, {about(event.usd)}" if event.requests else ""
     return f"{event.spec}: {count(event.items, 'item')}, {', '.join(parts)}{price}"
 
 
