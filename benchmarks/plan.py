@@ -1,6 +1,6 @@
 """How long a plan takes, beside rendering and hashing every row in Python.
 
-    python benchmarks/plan.py [--items 1000000] [--format parquet|csv] [--rounds 3]
+    python benchmarks/plan.py [--items 1000000] [--format parquet|csv] [--template full|simple]
 
 Generates items of about 600 bytes whose prompts have about 1 KB, prepares a project in which every
 question is answered, and then measures, each in processes of its own and interleaved:
@@ -52,15 +52,25 @@ model: claude-haiku-4-5
 max_tokens: 64
 prompt:
   system: {{file: triage.md}}
-  user: |
-    Ticket {{{{ id }}}} in {{{{ lang }}}}: {{{{ subject }}}}
-
-    {{{{ body }}}}
+  user: {{file: ticket.md}}
 outputs:
   path: out/bench.jsonl
 """
 SYSTEM = "You label support tickets by urgency. " * 10 + "Answer with one word."
-USER = "Ticket {{ id }} in {{ lang }}: {{ subject }}\n\n{{ body }}\n"
+TEMPLATES = {
+    "simple": "Ticket {{ id }} in {{ lang }}: {{ subject }}\n\n{{ body }}\n",
+    "full": """\
+Ticket {{ id }}: {{ subject | trim | title }}
+{% if lang == "de" %}The customer writes German.{% elif lang == "fr" %}The customer writes French.
+{% else %}The customer writes English.{% endif %}
+{% for label in ["low", "normal", "high", "urgent"] %}
+- {{ loop.index }}: {{ label | upper }}
+{% endfor %}
+
+{{ body | replace("\\t", " ") | trim }}
+{% if body | length > 600 %}This is a long ticket.{% endif %}
+""",
+}
 
 
 def main() -> None:
@@ -71,20 +81,22 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         # A child's peak begins at its parent's: whatever needs memory is a process of its own.
-        _measure_stage(f"generate {options.items}", Path(folder), options.format)
+        generate = f"generate {options.items}"
+        _measure_stage(generate, Path(folder), options.format, options.template)
         _measure_stage("prepare", Path(folder), options.format)
         found: dict[str, list[Measure]] = {}
         for _ in range(options.rounds):
             for stage in ("baseline", "no-op", "one-percent", "recalled"):
                 measure = _measure_stage(stage, Path(folder), options.format)
                 found.setdefault(stage, []).append(measure)
-        _print(found, options.items, options.format)
+        print(f"{options.items:,} items, {options.format}, {options.template} template")
+        _print(found)
 
 
 def _run_stage(options: argparse.Namespace) -> None:
     stage, _, items = options.stage.partition(" ")
     if items:
-        _generate(Path(options.folder), int(items), options.format)
+        _generate(Path(options.folder), int(items), options.format, options.template)
     else:
         STAGES[stage](Path(options.folder), options.format)
 
@@ -93,6 +105,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--format", choices=("parquet", "csv"), default="parquet")
+    parser.add_argument("--template", choices=("simple", "full"), default="full")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", help="where temporary files go")
     parser.add_argument("--stage", help=argparse.SUPPRESS)
@@ -108,9 +121,9 @@ class Measure:
     peak_mb: float
 
 
-def _measure_stage(stage: str, folder: Path, form: str) -> Measure:
+def _measure_stage(stage: str, folder: Path, form: str, template: str = "full") -> Measure:
     command = [sys.executable, __file__, "--stage", stage, "--folder", str(folder)]
-    command += ["--format", form]
+    command += ["--format", form, "--template", template]
     environ = os.environ | {"PYTHONPATH": str(ROOT / "runner")}
     started = time.monotonic()
     process = subprocess.Popen(command, env=environ)
@@ -123,11 +136,11 @@ def _measure_stage(stage: str, folder: Path, form: str) -> Measure:
     )
 
 
-def _print(found: dict[str, list[Measure]], items: int, form: str) -> None:
+def _print(found: dict[str, list[Measure]]) -> None:
     def median(stage: str, field: Callable[[Measure], float]) -> float:
         return statistics.median(field(measure) for measure in found[stage])
 
-    print(f"{items:,} items, {form}; medians of {len(found['baseline'])}\n")
+    print(f"medians of {len(found['baseline'])} rounds\n")
     print(f"{'':14}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'wall ratio':>12}{'CPU ratio':>12}")
     base_wall = median("baseline", lambda m: m.wall)
     base_cpu = median("baseline", lambda m: m.cpu)
@@ -140,12 +153,13 @@ def _print(found: dict[str, list[Measure]], items: int, form: str) -> None:
         )
 
 
-def _generate(folder: Path, items: int, form: str) -> None:
+def _generate(folder: Path, items: int, form: str, template: str) -> None:
     """Write items whose texts are cut from the descriptions of real packages, and changed ones."""
     import pyarrow as pa
 
     (folder / "data").mkdir()
     (folder / "triage.md").write_text(SYSTEM + "\n")
+    (folder / "ticket.md").write_text(TEMPLATES[template])
     (folder / "bench.spec.yaml").write_text(SPEC.format(format=form))
     with (ROOT / "specs/data/packages.csv").open(newline="") as file:
         corpus = " ".join(row["description"] for row in csv.DictReader(file))
@@ -190,7 +204,7 @@ def _baseline(folder: Path, form: str) -> None:
     import duckdb
     from jinja2 import Environment
 
-    template = Environment(autoescape=False).from_string(USER)  # noqa: S701 - no HTML here
+    template = Environment(autoescape=False).from_string((folder / "ticket.md").read_text())  # noqa: S701 - no HTML here
     rows = duckdb.connect().execute(f"SELECT * FROM '{folder}/data/items.{form}'")
     names = [column[0] for column in rows.description or ()]
     seen = hashlib.sha256()

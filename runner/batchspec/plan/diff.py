@@ -260,10 +260,12 @@ class _Diff:
 
     def _decide(self, options: DiffOptions) -> None:
         """Join fresh items with what is known, and give every item to submit its reason."""
+        # Without fresh items the join would read all that is known and find nothing.
+        known = self.known if self.held < self.table.count else _NOTHING_KNOWN
         fresh = (
             f"SELECT f.key_json, {self.keys}, f.row_digest, r.hash, r.bytes, r.chars, r.spot,"
             f" q.outcome, q.attempt FROM {self.prefix}_fresh f JOIN {self.prefix}_rendered r"
-            f" USING (key_json) LEFT JOIN {self.known} q ON q.hash = r.hash[1:16]"
+            f" USING (key_json) LEFT JOIN {known} q ON q.hash = r.hash[1:16]"
         )
         odd = (
             f"SELECT o.key_json, {self.keys}, o.row_digest, o.hash, o.bytes, o.chars,"
@@ -271,7 +273,7 @@ class _Diff:
             f" LEFT JOIN {self.prefix}_rendered r USING (key_json)"
         )
         before, reason = "", f"'{Reason.NEW}'"
-        if self.baseline is not None:
+        if self.baseline is not None and (self.odd or self.held < self.table.count):
             before = (
                 f"LEFT JOIN (SELECT key_json, row_digest AS before FROM {self.baseline.relation})"
                 " b USING (key_json)"
