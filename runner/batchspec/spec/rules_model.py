@@ -58,7 +58,7 @@ def retiring_model(subject: Subject) -> Iterator[Problem]:
 def too_many_tokens(subject: Subject) -> Iterator[Problem]:
     """Refuse a max_tokens that the model cannot give."""
     facts, tokens = subject.model, subject.get("max_tokens")
-    if facts is None or not isinstance(tokens, int) or isinstance(tokens, bool):
+    if facts is None or isinstance(tokens, bool) or not isinstance(tokens, int | float):
         return
     has_beta = facts.max_output_300k and LONG_OUTPUT_BETA in subject.config.api.betas
     limit = LONG_OUTPUT if has_beta else facts.max_output
@@ -70,7 +70,7 @@ def too_many_tokens(subject: Subject) -> Iterator[Problem]:
     yield subject.error(
         "max-tokens-too-large",
         ("max_tokens",),
-        f"max_tokens is {tokens:,}, and {facts.id} answers with at most {limit:,}",
+        f"max_tokens is {tokens:,.0f}, and {facts.id} answers with at most {limit:,}",
         f"Every request would come back as errored. {hint}",
     )
 

@@ -73,7 +73,7 @@ def citations_in_text(subject: Subject) -> Iterator[Problem]:
 def first_turn(subject: Subject) -> Iterator[Problem]:
     """Refuse a conversation that the user does not begin."""
     role = subject.get("prompt", "messages", 0, "role")
-    if role not in {"assistant", "system"}:
+    if role not in ("assistant", "system"):  # a set would need a hash
         return
     hint = "Write it as prompt.system." if role == "system" else "Begin with the user's question."
     yield subject.error(

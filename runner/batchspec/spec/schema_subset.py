@@ -67,6 +67,16 @@ def subset_findings(schema: dict[str, Any]) -> Iterator[Finding]:
     yield from _limits(schema)
 
 
+def _dict(part: dict[str, Any], name: str) -> dict[str, Any]:
+    value = part.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _list(part: dict[str, Any], name: str) -> list[Any]:
+    value = part.get(name)
+    return value if isinstance(value, list) else []
+
+
 def _parts(schema: Any, path: NodePath) -> Iterator[tuple[NodePath, dict[str, Any]]]:
     """Yield a schema and every schema inside it."""
     if not isinstance(schema, dict):
@@ -74,12 +84,10 @@ def _parts(schema: Any, path: NodePath) -> Iterator[tuple[NodePath, dict[str, An
     yield path, schema
     yield from _parts(schema.get("items"), (*path, "items"))
     for name in _MANY:
-        inner = schema.get(name)
-        for key, part in inner.items() if isinstance(inner, dict) else ():
+        for key, part in _dict(schema, name).items():
             yield from _parts(part, (*path, name, key))
     for name in _LISTS:
-        inner = schema.get(name)
-        for number, part in enumerate(inner if isinstance(inner, list) else ()):
+        for number, part in enumerate(_list(schema, name)):
             yield from _parts(part, (*path, name, number))
 
 
@@ -97,7 +105,7 @@ def _keywords(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
                 "Structured outputs do not have this keyword, and every request would come back as"
                 f" errored. {instead}",
             )
-    if "allOf" in part and any("$ref" in sub for sub in part["allOf"] if isinstance(sub, dict)):
+    if any("$ref" in sub for sub in _list(part, "allOf") if isinstance(sub, dict)):
         yield _keyword(
             (*path, "allOf"),
             "mixes allOf with $ref",
@@ -111,8 +119,7 @@ def _types(part: dict[str, Any]) -> list[str]:
 
 
 def _object(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
-    properties = part.get("properties")
-    if "object" not in _types(part) and not isinstance(properties, dict):
+    if "object" not in _types(part) and not isinstance(part.get("properties"), dict):
         return
     if part.get("additionalProperties") is not False:
         yield Finding(
@@ -122,9 +129,8 @@ def _object(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
             detail="Structured outputs need closed objects, or every request comes back as errored."
             ' Add "additionalProperties": false to each object.',
         )
-    required = part.get("required")
-    for number, name in enumerate(required if isinstance(required, list) else ()):
-        if isinstance(name, str) and name not in (properties or {}):
+    for number, name in enumerate(_list(part, "required")):
+        if isinstance(name, str) and name not in _dict(part, "properties"):
             yield Finding(
                 code="schema-required",
                 path=(*path, "required", number),
@@ -134,15 +140,14 @@ def _object(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
 
 
 def _values(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
-    choices = part.get("enum")
-    if isinstance(choices, list) and any(isinstance(c, dict | list) for c in choices):
+    if any(isinstance(choice, dict | list) for choice in _list(part, "enum")):
         yield _keyword(
             (*path, "enum"),
             "has an enum of lists or objects",
             "Structured outputs choose among texts, numbers, true, false and null. Use anyOf"
             " with one schema per choice.",
         )
-    if part.get("minItems", 0) not in {0, 1}:
+    if part.get("minItems", 0) not in (0, 1):  # a set would need a hash
         yield _keyword(
             (*path, "minItems"),
             f"has minItems of {shown(part['minItems'])}",
@@ -221,12 +226,9 @@ def _returns(schema: dict[str, Any], target: str) -> bool:
 def _limits(schema: dict[str, Any]) -> Iterator[Finding]:
     optional = unions = 0
     for _, part in _parts(schema, ()):
-        properties = part.get("properties")
-        if isinstance(properties, dict):
-            required = part.get("required")
-            needed = set(required) if isinstance(required, list) else set()
-            optional += len(properties.keys() - needed)
-            unions += sum(_is_union(inner) for inner in properties.values())
+        properties, required = _dict(part, "properties"), _list(part, "required")
+        optional += sum(name not in required for name in properties)
+        unions += sum(_is_union(inner) for inner in properties.values())
     for count, most, what in (
         (optional, MAX_OPTIONAL, "optional properties"),
         (unions, MAX_UNIONS, "properties with several types"),

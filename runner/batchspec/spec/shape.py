@@ -111,6 +111,8 @@ class _Shape:
         self.take(closest)
 
     def _exactly_one(self, error: JsonError, path: NodePath) -> None:
+        if not isinstance(error.instance, dict):
+            return  # another type is reported as such
         keys = tuple(branch["required"][0] for branch in error.validator_value)
         given = [key for key in error.instance if key in keys]
         if not given:
