@@ -159,6 +159,7 @@ def test_stop_sequences_and_max_tokens_cut(start: Start, tmp_path: Path, row: An
     )
     cut = {key: (r["message"]["content"][0]["text"], r["message"]["stop_reason"],
                  r["message"]["stop_sequence"]) for key, r in made.items()}  # fmt: skip
+    assert made["b"]["message"]["usage"]["output_tokens"] == 2
     assert cut == {
         "a": ("one ", "stop_sequence", "two"),
         "b": ("one two ", "max_tokens", None),

@@ -94,6 +94,8 @@ class Answerer:
     ) -> Result:
         content, stop = self._content(question, rule, groups)
         usage = self._usage(question, model, content, now)
+        if stop["stop_reason"] == "max_tokens":
+            usage["output_tokens"] = question.params["max_tokens"]
         if rule is not None:
             usage |= rule.usage
         message = {

@@ -20,12 +20,13 @@ class EmulatorClock:
         self, *, speed: float = 1.0, stepped: bool = False, start: float | None = None
     ) -> None:
         self._speed = 0.0 if stepped else speed
-        self._real = time.time()
-        self._emulated = self._real if start is None else start
+        # A duration, not a date: time must not jump when the machine's clock is set.
+        self._real = time.monotonic()
+        self._emulated = time.time() if start is None else start
 
     def now(self) -> float:
         """Return the emulated time in seconds since the epoch."""
-        return self._emulated + (time.time() - self._real) * self._speed
+        return self._emulated + (time.monotonic() - self._real) * self._speed
 
     def advance(self, seconds: float) -> float:
         """Move time forward by emulated ``seconds`` and return the new time."""
@@ -35,7 +36,7 @@ class EmulatorClock:
     def set_speed(self, speed: float) -> None:
         """Let time run at ``speed`` emulated seconds per real second from now on."""
         self._emulated = self.now()
-        self._real = time.time()
+        self._real = time.monotonic()
         self._speed = speed
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -138,13 +139,16 @@ async def _retrieve(call: Call) -> Prepared:
 async def _list(call: Call) -> Prepared:
     async def act() -> Response:
         emulator = call.emulator
-        records = emulator.store.batches(call.workspace)
         lag = call.firing.option("list_lag", "seconds")
-        if lag is not None:
-            visible = emulator.clock.now() - lag
-            records = [record for record in records if record.created <= visible]
-        page = page_of(records, call.request.query_params, cursors=_cursors(call))
-        data = [_object(call, await emulator.settled(record)) for record in page.items]
+        until = math.inf if lag is None else emulator.clock.now() - lag
+        ids = emulator.store.listing(call.workspace, until)
+        page = page_of(ids, call.request.query_params, cursors=_cursors(call), id_of=str)
+        records = [emulator.store.batch(call.workspace, batch_id) for batch_id in page.items]
+        data = [
+            _object(call, await emulator.settled(record))
+            for record in records
+            if record is not None
+        ]
         return json_response(page.as_json(data))
 
     return Prepared(act)

@@ -61,7 +61,7 @@ def page_of(
     query: Mapping[str, str],
     *,
     cursors: CursorPolicy,
-    id_of: Callable[[T], str] = lambda item: item.id,  # type: ignore[attr-defined]  # records have an id
+    id_of: Callable[[T], str],
 ) -> Page[T]:
     """Return the page of ``items`` that a query asks for.
 

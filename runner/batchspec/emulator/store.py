@@ -148,6 +148,15 @@ class Store:
         ).fetchone()
         return None if row is None else _record(row)
 
+    def listing(self, workspace: str, created_until: float) -> list[str]:
+        """Return the ids of batches that are not deleted, newest first, created by then."""
+        rows = self._db.execute(
+            "SELECT id FROM batches WHERE workspace = ? AND NOT deleted AND created <= ?"
+            " ORDER BY seq DESC",
+            (workspace, created_until),
+        )
+        return [str(row[0]) for row in rows]
+
     def batches(self, workspace: str) -> list[BatchRecord]:
         """Return the batches of a workspace that are not deleted, newest first."""
         rows = self._db.execute(
