@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchspec.problems import Place, Problem, Severity, has_errors
-from batchspec.spec.document import Document, NodePath
+from batchspec.spec.document import Document
 from batchspec.spec.draft import Draft, Reading, read_draft
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.family import family_problems, in_order
@@ -67,10 +67,6 @@ class LoadedSpec:
     def place(self, *path: str | int, key: bool = False) -> Place:
         """Return where the value at ``path`` stands, or with ``key`` its key."""
         return self.document.place(path, key=key)
-
-    def inside(self, path: NodePath, line: int, column: int | None = None) -> Place:
-        """Return where a 1-based line and column of the text at ``path`` stands in the file."""
-        return self.document.inside(path, line, column)
 
 
 def find_root(start: Path, override: Path | None) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,3 @@ class Subject:
         return Problem(
             code=code, summary=summary, detail=detail, where=where, severity=Severity.WARNING
         )
-
-    def strings(self) -> Iterator[tuple[NodePath, str]]:
-        """Yield every text of the spec with its path."""
-        for path in self.document.spots:
-            value = self.document.get(*path)
-            if isinstance(value, str):
-                yield path, value

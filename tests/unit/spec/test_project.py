@@ -134,7 +134,7 @@ def test_a_loaded_spec_knows_its_places(project: Write) -> None:
     ((loaded,), _) = load(root)
     place = loaded.place("prompt", "user")
     assert (place.file, place.line, place.column) == ("specs/a.yaml", 5, 16)
-    assert loaded.inside(("prompt", "user"), 1, 4).column == 20
+    assert loaded.document.inside(("prompt", "user"), 1, 4).column == 20
     assert place.source == 'prompt: {user: "{{ subject }}"}'
 
 
