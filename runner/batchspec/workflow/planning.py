@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from batchspec.errors import DiskFailure
+from batchspec.inputs.columns import Column
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import InputTable, open_inputs
 from batchspec.plan.diff import DiffOptions, diff_items
@@ -14,6 +17,7 @@ from batchspec.plan.estimate import Calibration, Job, estimate, step_chars
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate, Plan, SpecPlan
 from batchspec.plan.questions import Spool
+from batchspec.plan.unchanged import Circumstances, recall, remember
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.request import Renderer, compile_prompt
 from batchspec.spec.digest import spec_digest
@@ -49,6 +53,8 @@ class Planned:
     table: InputTable
     schema: dict[str, Any] | None
     """``response.schema``, by which answers are judged."""
+    render_digest: str
+    """Digest of all that rendering read."""
     known: Path | None
     """Parquet of what the state knows of questions."""
 
@@ -69,20 +75,70 @@ def plan_specs(
     plans: list[SpecPlan] = []
     problems: list[Problem] = []
     for loaded in specs:
-        with session.engine() as engine:
-            planned, found = plan_one(session, engine, loaded, reader, options, None)
+        plan, found = _plan_or_recall(session, loaded, reader, options)
         problems += found
-        if planned is not None:
-            plans.append(planned.plan)
+        if plan is not None:
+            plans.append(plan)
     if has_errors(problems):
         return None, tuple(problems)
     return plan_of(plans, reader), tuple(problems)
 
 
+def _plan_or_recall(
+    session: Session, loaded: LoadedSpec, reader: LedgerReader | None, options: PlanOptions
+) -> tuple[SpecPlan | None, tuple[Problem, ...]]:
+    """Return the former plan when nothing it depends on has moved, else a new one."""
+    path = session.cache_dir / f"{loaded.spec.name}.unchanged.json"
+    circumstances = Circumstances(
+        root=session.project.root,
+        spec=loaded.spec,
+        state=_state_of(reader),
+        options={"retry_failed": options.retry_failed},
+    )
+    recalled = recall(path, circumstances, lambda columns: _render_digest(session, loaded, columns))
+    if recalled is not None:
+        return recalled, ()
+    with session.engine() as engine:
+        planned, problems = plan_one(session, engine, loaded, reader, options, None)
+        if planned is None:
+            return None, problems
+        # A warning has to be said again by the next plan, so that one is not recalled.
+        if reader is not None and not problems:
+            with suppress(DiskFailure):
+                remember(
+                    path,
+                    planned.plan,
+                    planned.table,
+                    render_digest=planned.render_digest,
+                    circumstances=circumstances,
+                )
+    return planned.plan, problems
+
+
+def _render_digest(session: Session, loaded: LoadedSpec, columns: tuple[Column, ...]) -> str | None:
+    renderer, problems = _compiled(session, loaded, columns)
+    return None if renderer is None or problems else renderer.render_digest
+
+
+def _compiled(
+    session: Session, loaded: LoadedSpec, columns: Sequence[Column]
+) -> tuple[Renderer | None, tuple[Problem, ...]]:
+    return compile_prompt(
+        session.project.root,
+        loaded,
+        columns,
+        api=session.project.config.api,
+        facts=session.catalogue.facts(),
+    )
+
+
+def _state_of(reader: LedgerReader | None) -> dict[str, Any]:
+    return {} if reader is None else {"lineage": reader.lineage, "serial": reader.serial}
+
+
 def plan_of(plans: Iterable[SpecPlan], reader: LedgerReader | None) -> Plan:
     """Return the plan of several specs, bound to the state it was made against."""
-    state = {} if reader is None else {"lineage": reader.lineage, "serial": reader.serial}
-    return Plan(specs=tuple(plans), state=state)
+    return Plan(specs=tuple(plans), state=_state_of(reader))
 
 
 def plan_one(
@@ -97,10 +153,7 @@ def plan_one(
     table, problems = open_inputs(engine, session.project.root, loaded, {})
     if table is None:
         return None, problems
-    facts = session.catalogue.facts()
-    renderer, found = compile_prompt(
-        session.project.root, loaded, table.columns, api=session.project.config.api, facts=facts
-    )
+    renderer, found = _compiled(session, loaded, table.columns)
     problems += found
     if renderer is None or has_errors(problems):
         return None, problems
@@ -119,7 +172,14 @@ def plan_one(
     if items is None:
         return None, problems
     plan, found = _spec_plan(session, loaded.spec, items, renderer, options)
-    planned = Planned(plan=plan, items=items, table=table, schema=renderer.schema, known=known)
+    planned = Planned(
+        plan=plan,
+        items=items,
+        table=table,
+        schema=renderer.schema,
+        render_digest=renderer.render_digest,
+        known=known,
+    )
     return planned, problems + found
 
 
