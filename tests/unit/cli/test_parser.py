@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
     Said = Callable[[Terminal], tuple[str, str]]
 
-SPARE = {"show": ["spec", "key"], "apply": ["plan.json"]}
+SPARE = {
+    "show": ["spec", "key"],
+    "apply": ["plan.json"],
+    "state": ["export", "state.tar.zst"],
+}
 """Arguments that a command cannot do without."""
 
 
