@@ -32,7 +32,7 @@ demo: $(READY)
 	@$(DEMO) plan --emulate $(SPEC)
 	@echo
 	@echo '$$ batchspec run --emulate $(SPEC)'
-	@again=no; [ -e $(ROWS) ] && again=yes; \
+	@again=no; [ -e .batchspec/emulated/ledger.db ] && again=yes; \
 	code=0; $(DEMO) run --emulate $(SPEC) || code=$$?; echo; \
 	case $$code in \
 	  0) ;; \
