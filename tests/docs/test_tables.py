@@ -1,0 +1,58 @@
+"""Tables of the reference name what the code has: variables, exit codes, words, matrix rows."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+from batchspec.cli import exits
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = re.compile(r"\b(?:BATCHSPEC|ANTHROPIC|XDG)_[A-Z_]*[A-Z]\b")
+WORD_ROW = re.compile(r"^\| \*\*([\w ]+)\*\* \|.*\| `([\w.]+)` \|$", re.MULTILINE)
+NOT_VARIABLES = {"ANTHROPIC_API_VERSION"}
+"""A name inside the SDK."""
+OTHERS = {"NO_COLOR", "TERM", "CI", "HOME"}
+
+
+def page(name: str) -> str:
+    """Return a page's text."""
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def first_cells(text: str) -> list[str]:
+    """Return the code in the first cell of each table row."""
+    return re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
+
+
+def test_every_variable_is_explained() -> None:
+    """docs/reference/environment.md has the variables that the program reads, and no others."""
+    used = set()
+    for path in (ROOT / "runner").rglob("*.py"):
+        used |= set(VARIABLE.findall(path.read_text(encoding="utf-8")))
+    assert set(first_cells(page("reference/environment.md"))) == (used - NOT_VARIABLES) | OTHERS
+
+
+def test_every_exit_code_is_explained() -> None:
+    """docs/reference/exit-codes.md has the codes of `cli.exits`, and no others."""
+    codes = {str(value) for name, value in vars(exits).items() if name.isupper()}
+    assert set(first_cells(page("reference/exit-codes.md"))) == codes
+
+
+def test_every_word_has_its_place_in_the_code() -> None:
+    """A word of the glossary is a type, a function or a constant of the program."""
+    rows = WORD_ROW.findall(page("glossary.md"))
+    assert len(rows) >= 15
+    for word, name in rows:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(f"batchspec.{module}"), attribute), word
+
+
+def test_the_crash_matrix_names_tests_that_exist() -> None:
+    """A test that the matrix points to is a function, a class or a case of that file."""
+    cited = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page("explanation/pay-once.md"))
+    assert len(cited) > 10
+    for path, name in cited:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not name or re.search(rf"^def {name}\(", text, re.MULTILINE), f"{path}::{name}"
