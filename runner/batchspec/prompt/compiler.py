@@ -12,7 +12,7 @@ from jinja2.exceptions import TemplateSyntaxError
 from batchspec.inputs.hardened import FileRefused
 from batchspec.inputs.places import inside, one_line
 from batchspec.problems import Place, Problem
-from batchspec.prompt.sandbox import PromptEnvironment
+from batchspec.prompt.sandbox import MAPPING_METHODS, PromptEnvironment
 from batchspec.prompt.templates import Compiled, Found, Library, Scope, Text, error_words
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ class Compiler:
         for line, name in named:
             if name in columns:
                 found.columns.add(name)
+            elif name in MAPPING_METHODS:
+                found.columns |= set(columns)
             else:
                 self._missing(text, line, f"row.{name}", name, columns)
         if len(named) < len(uses):

@@ -18,7 +18,7 @@ from jinja2 import pass_context, pass_environment
 from jinja2.exceptions import TemplateRuntimeError
 from jinja2.runtime import Undefined
 
-from batchspec.prompt.meter import Meter, Metered
+from batchspec.prompt.meter import NO_TEXT, PLAIN, Meter, Metered
 from batchspec.prompt.tree import JOINED, LOOP, MADE, SLICE
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 _MAX_WIDTH = 10_000
 _MAX_INDENT = 64
 _MAX_PRECISION = 20
+_STEPS_PER_ITEM = 5
+"""What sorting, mapping or grouping one element takes, in rounds of an empty loop."""
 
 
 def as_text(meter: Meter, value: Any) -> str:
     """Return what a template writes for a value; every output passes through here.
 
     Raises:
-        TemplateRuntimeError: for bytes, which are no text.
+        TemplateRuntimeError: for bytes and for what is no data.
         TooMuch: for a list or mapping with too many elements.
     """
     if type(value) is str:
@@ -42,6 +44,8 @@ def as_text(meter: Meter, value: Any) -> str:
         raise TemplateRuntimeError("writes binary data; convert it to text in the inputs first")
     if isinstance(value, list | tuple | dict):
         meter.parts(value)
+    elif not isinstance(value, (str, *PLAIN)):
+        raise TemplateRuntimeError(NO_TEXT)
     return str(value)
 
 
@@ -95,7 +99,7 @@ def _listed(function: Callable[..., Any]) -> Callable[..., Any]:
         environment: PromptEnvironment = context.environment
         meter = environment.meter
         items = value if isinstance(value, Undefined) else _sequence(meter, value)
-        meter.spend(len(items) if not isinstance(items, Undefined) else 1)
+        meter.spend(1 if isinstance(items, Undefined) else _STEPS_PER_ITEM * len(items))
         first = _first(passed, context) if takes_first else []
         result = function(*first, items, *args, **kwargs)
         if isinstance(result, Iterator):

@@ -7,22 +7,42 @@ captured output) passes through a meter.
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from jinja2.exceptions import TemplateRuntimeError
+from jinja2.runtime import Undefined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_CHARACTERS = 4_000_000
 """Longest text of one template, and of any value made on the way."""
-MAX_STEPS = 2_000_000
+MAX_STEPS = 1_000_000
+"""About a second of loops; calls and filters count several steps."""
 MAX_SECONDS = 5.0
 _LOOK = 1000
 """Steps between two looks at the clock."""
 _CHARACTERS_PER_STEP = 64
 MAX_PARTS = 200_000
 """Most elements, at all depths, of a list or mapping that a template makes or prints."""
+
+
+PLAIN = (
+    bool,
+    int,
+    float,
+    Decimal,
+    bytes,
+    dt.date,
+    dt.time,
+    dt.timedelta,
+    type(None),
+    Undefined,
+)
+"""What counts as data besides texts, lists and mappings."""
+NO_TEXT = "uses something as a value that is none, such as a macro without its brackets"
 
 
 class TooMuch(TemplateRuntimeError):  # noqa: N818 - it names what happened
@@ -107,6 +127,7 @@ class Meter:
 
         Raises:
             TooMuch: when it has too many, or its texts are too long together.
+            TemplateRuntimeError: when it holds something that is no data, such as a macro.
         """
         waiting, seen, characters = [value], 0, 0
         while waiting:
@@ -120,6 +141,8 @@ class Meter:
                 characters += sum(len(key) for key in item if isinstance(key, str))
             elif isinstance(item, list | tuple):
                 waiting.extend(item)
+            elif not isinstance(item, PLAIN):
+                raise TemplateRuntimeError(NO_TEXT)
             if seen + len(waiting) > MAX_PARTS or characters > self.characters:
                 raise self.too_long()
         self.spend(seen + characters // _CHARACTERS_PER_STEP)

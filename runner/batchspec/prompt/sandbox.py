@@ -20,9 +20,9 @@ from batchspec.prompt.filters import FILTERS, as_text, internal_filters
 from batchspec.prompt.tree import guard_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, MutableMapping
 
-    from jinja2 import BaseLoader
+    from jinja2 import BaseLoader, Template
     from jinja2.runtime import Context
 
     from batchspec.prompt.meter import Meter
@@ -64,7 +64,7 @@ _TEXT_METHODS = frozenset(
         "upper",
     ]
 )
-_MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
+MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
 _LOOP_ATTRIBUTES = frozenset(
     [
         "changed",
@@ -123,6 +123,9 @@ _TESTS = frozenset(
 _MAX_BITS = 4096
 """Whole numbers stay below 2 to this power."""
 _MAX_EXPONENT = 1024
+_STEPS_PER_CALL = 10
+_STEPS_PER_FILE = 40
+"""What a call, an include or an import takes, in rounds of an empty loop."""
 _NO_NUMBERS = (str, list, tuple, dict)
 
 
@@ -153,12 +156,20 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         return guard_tree(super()._parse(source, name, filename), name)
 
+    def _load_template(
+        self,
+        name: str,
+        globals: MutableMapping[str, Any] | None,  # noqa: A002 - Jinja2's own
+    ) -> Template:
+        self.meter.spend(_STEPS_PER_FILE)
+        return super()._load_template(name, globals)
+
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return ``obj.attribute``: a field of a mapping, or one of few methods."""
         if isinstance(obj, dict):
             if attribute in obj:
                 return obj[attribute]
-            if attribute in _MAPPING_METHODS:
+            if attribute in MAPPING_METHODS:
                 return getattr(obj, attribute)
             return self.undefined(obj=obj, name=attribute)
         allowed = (
@@ -190,13 +201,13 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         owner, name = getattr(obj, "__self__", None), getattr(obj, "__name__", "")
         return (
             (type(owner) is str and name in _TEXT_METHODS)
-            or (isinstance(owner, dict) and name in _MAPPING_METHODS)
+            or (isinstance(owner, dict) and name in MAPPING_METHODS)
             or (isinstance(owner, LoopContext) and name in {"cycle", "changed"})
         )
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Call a macro or method, one step plus what its result weighs."""
-        self.meter.spend(1)
+        """Call a macro or method."""
+        self.meter.spend(_STEPS_PER_CALL)
         if not self.is_safe_callable(obj):
             raise SecurityError("calls something that is neither a macro nor a listed method")
         result = context.call(obj, *args, **kwargs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 from jinja2 import nodes
 from jinja2.exceptions import TemplateAssertionError
 
@@ -22,19 +25,24 @@ def guard_tree(tree: nodes.Template, name: str | None) -> nodes.Template:
     Raises:
         TemplateAssertionError: for a construct that cannot be bounded.
     """
-    for kind, message in _REFUSED:
-        found = tree.find(kind)
-        if found is not None:
-            raise TemplateAssertionError(message, found.lineno, name)
-    for used in tree.find_all(nodes.Filter):
-        if used.name.startswith("_"):
-            raise TemplateAssertionError(f"No filter named {used.name!r}.", used.lineno, name)
-    for loop in tree.find_all(nodes.For):
-        if loop.recursive:
-            message = "recursive loops are not available; write one loop inside another"
-            raise TemplateAssertionError(message, loop.lineno, name)
+    for line, message in _complaints(tree):
+        raise TemplateAssertionError(message, line, name)
     _rewrite(tree)
     return tree
+
+
+def _complaints(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """Yield line and message for each construct that is refused."""
+    for kind, message in _REFUSED:
+        for node in tree.find_all(kind):
+            yield node.lineno, message
+    for node in tree.find_all((nodes.Filter, nodes.Const, nodes.For)):
+        if isinstance(node, nodes.Filter) and node.name.startswith("_"):
+            yield node.lineno, f"No filter named {node.name!r}."
+        if isinstance(node, nodes.Const) and node.value in {math.inf, -math.inf}:
+            yield node.lineno, "the number is too large"
+        if isinstance(node, nodes.For) and node.recursive:
+            yield node.lineno, "recursive loops are not available; write one loop inside another"
 
 
 def _rewrite(node: nodes.Node) -> None:
