@@ -79,7 +79,7 @@ def test_d_polls_fail(world: World) -> None:
 @pytest.mark.slow
 def test_e_every_tenth_line_missing(world: World) -> None:
     """E: exactly the ten missing items are asked again, by batch, and reported."""
-    world.fault(endpoint="results", kind="drop_every", every=10, times=3)
+    world.fault(endpoint="results", kind="drop_every", every=10, times=4)
     assert world.run() == DONE, world.story()
     paid = world.paid()
     assert len(paid) == ITEMS
