@@ -8,7 +8,8 @@ knew which spec asked. The ledger's word on the second kind stands; only the par
 
 from __future__ import annotations
 
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -30,7 +31,7 @@ _SCHEMA: Final = pa.schema(
 _CHUNK: Final = 10_000
 
 
-def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> None:
+def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> int:
     """Make the table `JUDGED` of verdicts on the answers that lack one.
 
     Its column ``known`` is the outcome that the ledger has.
@@ -40,6 +41,9 @@ def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> None:
         answers: Relation of answers.
         known: Relation of what the state knows of questions.
         judge: The spec's judge.
+
+    Returns:
+        How many there are.
     """
     engine.register(JUDGED, _SCHEMA.empty_table())
     lacking = f"k.outcome = {int(Outcome.UNCHECKED)}"
@@ -52,17 +56,18 @@ def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> None:
         f"SELECT a.hash, a.submission, a.text, k.outcome FROM {answers} a JOIN {known} k"
         f" ON a.hash = k.hash AND a.submission = k.submission WHERE {lacking}"
     )
-    judged_rows: list[tuple[object, ...]] = []
-    for digest, submission, text, outcome in rows:
-        verdict = judge.text(text)
-        result = None if verdict.result is None else verdict.result.decode()
-        row = (digest, submission, int(verdict.outcome), result, verdict.reason, outcome)
-        judged_rows.append(row)
-        if len(judged_rows) == _CHUNK:
-            _append(engine, judged_rows)
-            judged_rows = []
-    if judged_rows:
-        _append(engine, judged_rows)
+    count = 0
+    while chunk := [_judged(row, judge) for row in islice(rows, _CHUNK)]:
+        _append(engine, chunk)
+        count += len(chunk)
+    return count
+
+
+def _judged(row: tuple[Any, ...], judge: Judge) -> tuple[object, ...]:
+    digest, submission, text, outcome = row
+    verdict = judge.text(text)
+    result = None if verdict.result is None else verdict.result.decode()
+    return digest, submission, int(verdict.outcome), result, verdict.reason, outcome
 
 
 def _append(engine: Engine, judged: list[tuple[object, ...]]) -> None:

@@ -24,6 +24,7 @@ from batchspec.outputs.rejudge import JUDGED, judge_again
 from batchspec.plan.cost import ModelPrices
 from batchspec.plan.model import Outcome
 
+ASKED: Final = "batchspec_asked"
 ROWS: Final = "batchspec_rows"
 ANSWERS: Final = "batchspec_answers"
 RESULTS: Final = "results"
@@ -136,8 +137,9 @@ def open_results(engine: Engine, sources: ResultSources) -> Iterator[Results]:
     """
     try:
         _answers_view(engine, sources.answers)
-        judge_again(engine, ANSWERS, sources.known, Judge(sources.schema))
-        _rows_view(engine, sources)
+        judged = judge_again(engine, ANSWERS, sources.known, Judge(sources.schema))
+        _asked_table(engine, sources)
+        _rows_view(engine, sources, judged=bool(judged))
         totals = _totals(engine, sources)
         _public_views(engine, sources)
         order = ", ".join(f"k{n}" for n in range(len(sources.table.key)))
@@ -145,7 +147,8 @@ def open_results(engine: Engine, sources: ResultSources) -> Iterator[Results]:
     finally:
         for view in (RESULTS, INPUTS, ROWS, ANSWERS):
             engine.execute(f"DROP VIEW IF EXISTS {view}")
-        engine.execute(f"DROP TABLE IF EXISTS {JUDGED}")
+        for table in (ASKED, JUDGED):
+            engine.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _answers_view(engine: Engine, paths: Sequence[Path]) -> None:
@@ -181,9 +184,32 @@ _ANSWER_COLUMNS: Final = {
 }
 
 
-def _rows_view(engine: Engine, sources: ResultSources) -> None:
+def _asked_table(engine: Engine, sources: ResultSources) -> None:
+    """Join items with what is known of them, once: every query of rows builds on it.
+
+    A table, for then the wide answers stream past a narrow hash table, and sorting a million of
+    them stays within the engine's memory.
+    """
     keys = ", ".join(f"i.k{n}" for n in range(len(sources.table.key)))
+    engine.execute(f"""
+        CREATE OR REPLACE TABLE {ASKED} AS
+        SELECT i.key_json, {keys}, i.hash, k.attempt, k.submission, k.hash AS digest,
+          coalesce(j.outcome, k.outcome) AS outcome
+        FROM {sources.items} i
+        LEFT JOIN {sources.known} k ON k.hash = array_slice(i.hash, 1, 16)
+        LEFT JOIN {JUDGED} j ON j.hash = k.hash AND j.submission = k.submission
+    """)
+
+
+def _rows_view(engine: Engine, sources: ResultSources, *, judged: bool) -> None:
     usage = ", ".join(f"coalesce(a.{name}, 0) AS {name}" for name in USAGE)
+    result, reason, join = "a.result", "a.invalid_reason", ""
+    if judged:
+        result, reason = (
+            "coalesce(j.result, a.result)",
+            "coalesce(j.invalid_reason, a.invalid_reason)",
+        )
+        join = f"LEFT JOIN {JUDGED} j ON j.hash = q.digest AND j.submission = q.submission"
     engine.execute(f"""
         CREATE OR REPLACE VIEW {ROWS} AS
         SELECT *, {_case(_STATUS)} AS status,
@@ -191,17 +217,13 @@ def _rows_view(engine: Engine, sources: ResultSources) -> None:
           {_error()} AS error,
           {cost_expression(sources.prices)} AS cost_usd
         FROM (
-          SELECT i.key_json, {keys}, i.hash, k.attempt, k.submission,
-            coalesce(j.outcome, k.outcome) AS outcome,
-            coalesce(j.result, a.result) AS result,
-            coalesce(j.invalid_reason, a.invalid_reason) AS invalid_reason,
+          SELECT q.*, {result} AS result, {reason} AS invalid_reason,
             a.hash IS NOT NULL AS has_answer, a.stop_reason, a.text, a.error_type,
             a.error_message, a.model, a.message_id, a.inference_geo, a.batch_id, a.ended_at,
             {usage}
-          FROM {sources.items} i
-          LEFT JOIN {sources.known} k ON k.hash = array_slice(i.hash, 1, 16)
-          LEFT JOIN {ANSWERS} a ON a.hash = k.hash AND a.submission = k.submission
-          LEFT JOIN {JUDGED} j ON j.hash = k.hash AND j.submission = k.submission
+          FROM {ASKED} q
+          LEFT JOIN {ANSWERS} a ON a.hash = q.digest AND a.submission = q.submission
+          {join}
         )
     """)
 
