@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Final, Self
 
 from batchspec.durable import disk_errors
-from batchspec.inputs.engine import Engine, quote_literal
+from batchspec.errors import DiskFailure
+from batchspec.inputs.engine import AuthorSqlError, Engine, quote_literal
 from batchspec.outputs.cells import guarded_cell, quoted_cell, text_type
 from batchspec.outputs.manifest import file_digest
 from batchspec.outputs.projection import Projection
@@ -21,6 +23,8 @@ _LONGEST: Final = 16 * 1024 * 1024
 """Bytes of one row that DuckDB's readers allow when nothing else is said."""
 _PARQUET: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 20480"
 """Pinned, so that equal rows are equal bytes; small row groups keep memory flat."""
+
+_DISK: Final = re.compile("No space left|Could not write|Cannot open file|Permission denied")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +138,11 @@ def _parquet(engine: Engine, projection: Projection, path: Path) -> Part:
     engine.execute("SET GLOBAL disabled_optimizers = 'statistics_propagation'")
     try:
         (count,) = engine.one(copy)
+    except AuthorSqlError as error:
+        # DuckDB writes the file itself, so a full disk arrives here and is nobody's SQL.
+        if projection.authored is not None and not _DISK.search(error.message):
+            raise
+        raise DiskFailure(f"Could not write {path.name}: {error.message}") from error
     finally:
         engine.execute("SET GLOBAL disabled_optimizers = ''")
     with disk_errors(f"read {path.name} back"):

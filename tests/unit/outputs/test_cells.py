@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batchspec.errors import DiskFailure
 from batchspec.inputs.engine import AuthorSqlError, Column, Engine
 from batchspec.outputs.cells import csv_cell, json_cell, parquet_cell, text_type
 from batchspec.outputs.formats import ENDINGS, write_part
@@ -232,6 +233,19 @@ def test_a_csv_of_one_column_has_no_blank_lines(engine: Engine) -> None:
     column = Column(name="x", type="VARCHAR")
     assert texts(engine, [None], csv_cell(column, alone=True)) == ['""']
     assert texts(engine, [None], csv_cell(column)) == [""]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_disk_that_refuses_is_no_mistake_of_the_author(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, ending: str
+) -> None:
+    """Whoever writes the file, DuckDB or we: a failure of the disk is told as one."""
+    projection = Projection(
+        columns=(Column(name="x", type="INTEGER"),), sql="SELECT 1 AS x", order="x"
+    )
+    gone = tmp_path_factory.getbasetemp() / "cells0" / "gone" / f"a{ending}"
+    with pytest.raises(DiskFailure, match=f"Could not write a{ending}"):
+        write_part(engine, projection, ending, gone)
 
 
 def test_files_of_hostile_rows_do_not_depend_on_threads(tmp_path: Path) -> None:
