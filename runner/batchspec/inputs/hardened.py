@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +90,21 @@ def read_below(root: Path, path: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
 
 
 @contextmanager
+def open_below(root: Path, path: str) -> Iterator[BinaryIO]:
+    """Open the regular file ``path`` below ``root`` for reading, whatever its size and names.
+
+    Raises:
+        FileRefused: when it is missing, a link, not a regular file, or denied.
+    """
+    *folders, name = split_relative(path)
+    with open_folder(root, folders) as folder:
+        descriptor = _open(folder, name, _FILE)
+    with os.fdopen(descriptor, "rb") as stream:
+        _check_regular(os.fstat(descriptor))
+        yield stream
+
+
+@contextmanager
 def open_folder(root: Path, folders: list[str]) -> Iterator[int]:
     """Open a folder below ``root``, component by component, as a descriptor.
 
@@ -122,8 +137,7 @@ def read_at(folder: int, name: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
     descriptor = _open(folder, name, _FILE)
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileRefused("is not a regular file")
+        _check_regular(found)
         if found.st_nlink != 1:
             raise FileRefused("has several names (hard links); make a copy of it instead")
         if found.st_size > limit:
@@ -131,6 +145,11 @@ def read_at(folder: int, name: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
         return _read_all(descriptor, limit)
     finally:
         os.close(descriptor)
+
+
+def _check_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise FileRefused("is not a regular file")
 
 
 def _open(folder: int, part: str, flags: int) -> int:

@@ -15,12 +15,14 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
 from batchspec.inputs.columns import Column, quote_identifier, quote_literal
+from batchspec.inputs.hardened import open_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,6 +89,7 @@ def table_query(
 
     Raises:
         TableRefused: when the files do not belong together or have no usable header.
+        FileRefused: when one of them is a link or cannot be read.
         AuthorSqlError: when DuckDB cannot read them.
     """
     if not paths:
@@ -101,6 +104,9 @@ def table_query(
             f"One table has one format, told by the name's ending: {KNOWN}, alone or with .gz or"
             " .zst behind.",
         )
+    for path in paths:
+        with open_below(root, path):  # refuses links with their names, which DuckDB would not
+            pass
     kind = formats.pop()
     files = "[" + ", ".join(quote_literal(f"{root}/{path}") for path in paths) + "]"
     together = "true" if len(paths) > 1 else "false"
@@ -113,7 +119,7 @@ def table_query(
 
 
 def _csv(root: Path, paths: Sequence[str], files: str, together: str) -> TableQuery:
-    heads = {path: _head(root / path) for path in paths}
+    heads = {path: _head(root, path) for path in paths}
     separator = _separator(paths[0], heads[paths[0]])
     for path, head in heads.items():
         _check_header(path, head, separator)
@@ -154,25 +160,23 @@ def _string_types(duckdb_type: str) -> str:
     return _STRINGS.sub(lambda match: match[1] or "VARCHAR", duckdb_type)
 
 
-def _head(path: Path) -> str:
+def _head(root: Path, path: str) -> str:
     """Return the beginning of a file's text, unpacked."""
-    opener: Callable[[Path], io.BufferedIOBase]
-    if path.suffix.lower() == ".gz":
-        opener = gzip.open
-    elif path.suffix.lower() == ".zst":
-        opener = _open_zst
-    else:
-        opener = _open_plain
-    with opener(path) as stream:
-        return stream.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
-
-
-def _open_plain(path: Path) -> io.BufferedIOBase:
-    return path.open("rb")
-
-
-def _open_zst(path: Path) -> io.BufferedIOBase:
-    return io.BufferedReader(zstandard.open(path, "rb"))
+    with open_below(root, path) as packed:
+        stream: BinaryIO | gzip.GzipFile | zstandard.ZstdDecompressionReader = packed
+        if path.lower().endswith(".gz"):
+            stream = gzip.GzipFile(fileobj=packed)
+        elif path.lower().endswith(".zst"):
+            stream = zstandard.ZstdDecompressor().stream_reader(packed)
+        try:
+            head = stream.read(_HEAD_BYTES)
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            raise TableRefused(
+                "inputs-unreadable",
+                f"{path} cannot be unpacked",
+                f"Its name says that it is compressed, but: {error}.",
+            ) from None
+    return head.decode("utf-8-sig", errors="replace")
 
 
 def _separator(path: str, head: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchspec.inputs.columns import Column, quote_identifier, quote_literal
 from batchspec.inputs.fingerprints import key_json, row_digest
+from batchspec.inputs.hardened import FileRefused
 from batchspec.inputs.keys import check_columns, check_key, check_values
 from batchspec.inputs.places import one_line
 from batchspec.inputs.readers import TableRefused, table_query
@@ -129,6 +130,8 @@ def _make_upstream(engine: Engine, root: Path, needed: str, where: Path | str) -
         query = table_query(path.parent.resolve(), [path.name], engine.names)
     except TableRefused as refused:
         raise AuthorSqlError(f"The output of {needed}: {refused.summary}.") from None
+    except FileRefused as refused:
+        raise AuthorSqlError(f"The output of {needed} {refused.reason}.") from None
     engine.execute(f"{view} {query.exact or query.sql}")
 
 
