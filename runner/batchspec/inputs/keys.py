@@ -142,7 +142,7 @@ def _duplicates(
     named = ", ".join(f"{_short(text)} ({count} rows)" for text, count, _ in shared)
     what = "value is" if total == 1 else "values are"
     return Problem(
-        code="duplicate-key",
+        code="key-not-unique",
         summary=f"{total:,} {what} not unique in the key ({', '.join(key)})",
         detail=f"Each item needs a key of its own. Shared: {named}"
         f"{', …' if total > len(shared) else ''}. Remove them or add a column to the key.",

@@ -66,7 +66,7 @@ def test_another_key_can_be_chosen(write: Write, open_text: Open) -> None:
     """Equal stems in two folders are not unique."""
     write({"x/a.md": "1", "y/a.md": "2"})
     _, (problem,) = open_text("inputs: {files: '*/a.md', key: stem}")
-    assert problem.code == "duplicate-key"
+    assert problem.code == "key-not-unique"
 
 
 def test_many_files_arrive_in_pieces(write: Write, engine: Engine, open_text: Open) -> None:

@@ -261,8 +261,8 @@ def test_a_sample_larger_than_the_inputs_is_all_of_them(write: Write, open_text:
         ("inputs: {table: a.csv, key: nope}", ["unknown-key-column"]),
         ("inputs: {table: a.csv, key: [ID, n]}", ["unknown-key-column", "key-type"]),
         ("inputs: {table: a.csv, key: n}", ["key-type"]),
-        ("inputs: {table: a.csv, key: g}", ["duplicate-key"]),
-        ("inputs: {table: a.csv, key: e}", ["null-key", "duplicate-key"]),
+        ("inputs: {table: a.csv, key: g}", ["key-not-unique"]),
+        ("inputs: {table: a.csv, key: e}", ["null-key", "key-not-unique"]),
         ("inputs: {table: none.csv, key: id}", ["no-input-files"]),
         ("inputs: {table: 'none/*.csv', key: id}", ["no-input-files"]),
         ("inputs: {table: '../a.csv', key: id}", ["input-file-refused"]),
@@ -292,7 +292,7 @@ def test_a_sample_larger_than_the_inputs_is_all_of_them(write: Write, open_text:
         ("inputs: {sql: {file: bad.sql}, key: id}", ["bad-sql"]),
         ("inputs: {rows: [{}], key: id}", ["empty-table"]),
         ("inputs: {rows: [{id: 1}, {id: a}], key: id}", ["mixed-types"]),
-        ("inputs: {rows: [{id: 1}, {id: 1}], key: id}", ["duplicate-key"]),
+        ("inputs: {rows: [{id: 1}, {id: 1}], key: id}", ["key-not-unique"]),
     ],
 )
 def test_unusable_inputs_are_problems(
