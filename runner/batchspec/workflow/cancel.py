@@ -11,9 +11,11 @@ from batchspec.state.model import OPEN, Submission
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.options import DONE, RunOptions, RunResult
-from batchspec.workflow.patience import as_failure, patiently
+from batchspec.workflow.patience import patiently
 from batchspec.workflow.rounds import Rounds
 from batchspec.workflow.worker import Worker
+
+REFUSED = frozenset((FailureKind.REJECTED, FailureKind.NOT_FOUND))
 
 
 def cancel_specs(
@@ -61,12 +63,12 @@ def _cancel(worker: Worker, submission: Submission) -> Generator[Event, None, No
     batch_id = submission.batch_id or ""
     doing = f"canceling {batch_id}"
     try:
-        batch = yield from patiently(worker.session, _canceling(worker, batch_id), doing)
+        batch = yield from patiently(
+            worker.session, _canceling(worker, batch_id), doing, handled=REFUSED
+        )
     except ApiFailure as failure:
-        if failure.kind in (FailureKind.REJECTED, FailureKind.NOT_FOUND):
-            yield Notice(message=f"{batch_id} could not be canceled: {failure.message}.")
-            return
-        raise as_failure(failure, doing) from failure
+        yield Notice(message=f"{batch_id} could not be canceled: {failure.message}.")
+        return
     if batch.status is ProcessingStatus.ENDED:
         yield Notice(message=f"{batch_id} had ended already; its answers are paid and kept.")
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
-from batchspec.api.port import ApiFailure, Batch, FailureKind, ProcessingStatus
+from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Outcome
@@ -18,7 +18,7 @@ from batchspec.workflow.chunks import halves
 from batchspec.workflow.collect import collect
 from batchspec.workflow.job import Job
 from batchspec.workflow.listing import walk
-from batchspec.workflow.patience import as_failure, patiently
+from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.settle import Doubt, settle
 from batchspec.workflow.submit import Order, Sent, look, submit
 from batchspec.workflow.survey import Wanted, survey
@@ -142,17 +142,17 @@ class Drive:
         return found
 
     def _retrieve(self, batch_id: str) -> Generator[Event, None, Batch | None]:
-        doing = f"looking at {batch_id}"
         try:
             return (
                 yield from patiently(
-                    self.worker.session, lambda: self.worker.api.retrieve(batch_id), doing
+                    self.worker.session,
+                    lambda: self.worker.api.retrieve(batch_id),
+                    f"looking at {batch_id}",
+                    handled=GONE,
                 )
             )
-        except ApiFailure as failure:
-            if failure.kind is FailureKind.NOT_FOUND:
-                return None
-            raise as_failure(failure, doing) from failure
+        except ApiFailure:
+            return None
 
     def _gone(self, submission: Submission) -> Generator[Event, None, None]:
         """A 404 on a batch that was made can pass (fact sheet §12.6); in the end it is a loss."""

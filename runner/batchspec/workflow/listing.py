@@ -6,11 +6,11 @@ import datetime as dt
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
-from batchspec.api.port import ApiFailure, Batch, FailureKind, Page, ProcessingStatus
+from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.events import Event
 from batchspec.outputs.rows import Oddity, read_line
 from batchspec.plan.hashing import CustomId, parse_custom_id
-from batchspec.workflow.patience import patiently
+from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.worker import Worker
 
 RETENTION = dt.timedelta(days=29)
@@ -93,11 +93,10 @@ def owner(worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
         return None
 
     try:
-        return (yield from patiently(worker.session, first_line, f"reading {batch.id}"))
-    except ApiFailure as failure:
-        if failure.kind is FailureKind.NOT_FOUND:
-            return None
-        raise
+        doing = f"reading {batch.id}"
+        return (yield from patiently(worker.session, first_line, doing, handled=GONE))
+    except ApiFailure:
+        return None
 
 
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

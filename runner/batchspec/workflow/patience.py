@@ -11,12 +11,18 @@ from batchspec.events import Event, Waiting
 from batchspec.workflow.context import Session
 
 T = TypeVar("T")
+GONE = frozenset((FailureKind.NOT_FOUND,))
 PASSING = frozenset((FailureKind.AMBIGUOUS, FailureKind.NOT_SENT, FailureKind.RATE_LIMITED))
 """Kinds after which a call that reads, or whose repetition is harmless, is made again."""
 
 
 def patiently(
-    session: Session, call: Callable[[], T], doing: str, *, also: frozenset[FailureKind] = PASSING
+    session: Session,
+    call: Callable[[], T],
+    doing: str,
+    *,
+    handled: frozenset[FailureKind] = frozenset(),
+    idle: bool = False,
 ) -> Generator[Event, None, T]:
     """Make a harmless call until it succeeds, yielding the pauses.
 
@@ -24,11 +30,13 @@ def patiently(
         session: Gives the clock and the waiting times.
         call: A call that changes nothing, or nothing more when repeated.
         doing: What it is for, as in "reading the results of msgbatch_…".
-        also: Kinds of failure that may pass.
+        handled: Kinds of failure that the caller deals with itself.
+        idle: Nothing waits for this call yet, so an API out of reach is given up on sooner.
 
     Raises:
-        ApiFailure: of another kind.
-        NetworkFailure: when it kept failing for as long as the patience lasts.
+        ApiFailure: of a handled kind.
+        AuthFailure: the key was refused, or a spending limit is reached.
+        NetworkFailure: it was refused for good, or failed for as long as the patience lasts.
     """
     started = session.clock.elapsed()
     pauses = session.waits.backoffs()
@@ -36,13 +44,22 @@ def patiently(
         try:
             return call()
         except ApiFailure as failure:
-            if failure.kind not in also:
+            if failure.kind in handled:
                 raise
-            if session.clock.elapsed() - started > session.waits.patience:
+            if failure.kind not in PASSING:
+                raise as_failure(failure, doing) from failure
+            if session.clock.elapsed() - started > patience_with(session, failure, idle=idle):
                 raise given_up(doing, failure) from failure
             pause = pause_after(session, failure, next(pauses))
             yield Waiting(why=f"{doing}: {failure.message}", seconds=pause)
             session.clock.sleep(pause)
+
+
+def patience_with(session: Session, failure: ApiFailure, *, idle: bool) -> float:
+    """Return for how many seconds calls may fail like this in passing."""
+    if idle and failure.kind is FailureKind.NOT_SENT:
+        return session.waits.unreachable
+    return session.waits.patience
 
 
 def pause_after(session: Session, failure: ApiFailure, pause: float) -> float:

@@ -11,12 +11,12 @@ import datetime as dt
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
-from batchspec.api.port import ApiFailure, Batch, FailureKind, ProcessingStatus
+from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Event, Notice, Settled
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.listing import Listing, owner, walk
-from batchspec.workflow.patience import patiently
+from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.worker import Worker
 
 LEAST_PAUSE = 0.05
@@ -114,11 +114,13 @@ def _prove_workspace(
         anchor = submission.anchor
         try:
             yield from patiently(
-                worker.session, lambda: worker.api.retrieve(anchor), f"looking for {anchor}"
+                worker.session,
+                lambda: worker.api.retrieve(anchor),
+                f"looking for {anchor}",
+                handled=GONE,
             )
-        except ApiFailure as failure:
-            if failure.kind is not FailureKind.NOT_FOUND:
-                raise
+        except ApiFailure:
+            pass
         else:
             return
     if submission.workspace == listing.workspace:

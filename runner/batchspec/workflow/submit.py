@@ -18,7 +18,14 @@ from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Wai
 from batchspec.state.ledger import Armed
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, body, claims
-from batchspec.workflow.patience import PASSING, as_failure, given_up, patiently, pause_after
+from batchspec.workflow.patience import (
+    PASSING,
+    as_failure,
+    given_up,
+    patience_with,
+    patiently,
+    pause_after,
+)
 from batchspec.workflow.worker import Worker
 
 STALLED_SECONDS = 30.0
@@ -65,7 +72,7 @@ def look(worker: Worker) -> Generator[Event, None, Sight]:
         at = clock.elapsed()
         return Sight(page=worker.api.page(), at=at)
 
-    return (yield from patiently(worker.session, call, "listing the workspace"))
+    return (yield from patiently(worker.session, call, "listing the workspace", idle=True))
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -119,7 +126,7 @@ def _send(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, 
                 yield Uncertain(spec=order.spec, submission=chunk.tag, why=failure.message)
             if outcome is not None:
                 return outcome
-            if clock.elapsed() - started > worker.session.waits.patience:
+            if clock.elapsed() - started > patience_with(worker.session, failure, idle=True):
                 worker.ledger.release(chunk.tag, SubmissionState.ABANDONED, failure.message)
                 raise given_up("submitting a batch", failure) from failure
             pause = pause_after(worker.session, failure, next(pauses))

@@ -31,6 +31,8 @@ class Waits:
     """First pause after a call that failed in passing; doubles up to `poll_most`."""
     patience: float
     """How long calls may keep failing in passing before the run gives up and says how to go on."""
+    unreachable: float
+    """The same before anything is sent, when the API cannot be reached at all."""
     rate_limit_most: float
     """The longest pause that one ``retry-after`` can ask for."""
 
@@ -80,5 +82,6 @@ def waits_for(api: Api, *, emulated: bool = False) -> Waits:
         poll_most=most,
         backoff=min(1.0, max(first, 0.05)) if local else 1.0,
         patience=max(3600.0 * scale, 30.0),
+        unreachable=max(120.0 * scale, 3.0),
         rate_limit_most=3600.0,
     )
