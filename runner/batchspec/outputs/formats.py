@@ -135,16 +135,14 @@ def _parquet(engine: Engine, projection: Projection, path: Path) -> Part:
     copy = f"COPY ({projection.parquet_rows()}) TO {quote_literal(str(path))} ({_PARQUET})"
     # From statistics DuckDB would declare columns without NULLs as required, and what it has
     # statistics of depends on where the rows come from: equal rows would not be equal bytes.
-    engine.execute("SET GLOBAL disabled_optimizers = 'statistics_propagation'")
     try:
-        (count,) = engine.one(copy)
+        with engine.without_optimizers("statistics_propagation"):
+            (count,) = engine.one(copy)
     except AuthorSqlError as error:
         # DuckDB writes the file itself, so a full disk arrives here and is nobody's SQL.
         if projection.authored is not None and not _DISK.search(error.message):
             raise
         raise DiskFailure(f"Could not write {path.name}: {error.message}") from error
-    finally:
-        engine.execute("SET GLOBAL disabled_optimizers = ''")
     with disk_errors(f"read {path.name} back"):
         size = path.stat().st_size
     return Part(path=path, rows=int(count), bytes=size, sha256=file_digest(path) or "")

@@ -83,7 +83,7 @@ def test_known_forms(value: Any, encoded: bytes) -> None:
         b"bytes",
         {1: 2},
         {1, 2},
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=repr,
 )
