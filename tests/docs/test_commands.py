@@ -33,6 +33,10 @@ class Shell:
         if command.startswith("cd "):
             self.folder = (self.folder / command[3:]).resolve()
             return "", ""
+        if command.startswith("export "):
+            name, _, value = command[7:].partition("=")
+            self.environ[name] = value
+            return "", ""
         done = subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
@@ -57,9 +61,11 @@ def steps(text: str) -> Iterator[tuple[str, str]]:
 
 def pattern(shown: str) -> re.Pattern[str]:
     """Return what fits the output that a page shows: ``…`` stands for anything left out."""
-    whole = re.escape(shown.rstrip("\n"))
-    whole = re.sub(r"(?m)^…$", ".*", whole)
-    return re.compile(whole.replace("…", "[^\n]*"), re.DOTALL)
+    lines = [
+        "(?:.*\n)?" if line == "…" else re.escape(line).replace("…", "[^\n]*") + "\n"
+        for line in shown.rstrip("\n").split("\n")
+    ]
+    return re.compile("".join(lines), re.DOTALL)
 
 
 def play(page: Page, shell: Shell) -> int:
@@ -80,7 +86,7 @@ def play(page: Page, shell: Shell) -> int:
             assert shell.last == 0 or CODE in (after, command), place
             fits = pattern(shown).fullmatch
             seen = (out, err, out + err, err + out)
-            assert not shown.strip() or any(fits(text.rstrip("\n")) for text in seen), place
+            assert not shown.strip() or any(fits(text.rstrip("\n") + "\n") for text in seen), place
     return count
 
 

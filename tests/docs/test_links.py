@@ -71,7 +71,8 @@ def test_cited_sections_exist() -> None:
         for path in (ROOT / folder).rglob("*.*"):
             if path.suffix not in {".py", ".json", ".yaml"}:
                 continue
-            for name, first, more in CITED.findall(path.read_text(encoding="utf-8")):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            for name, first, more in CITED.findall(text):
                 cited = {part.strip(" §") for part in f"{first}{more}".split(",")}
                 missing |= {(name.lower(), n) for n in cited - known[name.lower()]}
     assert not missing
