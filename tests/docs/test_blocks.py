@@ -23,20 +23,22 @@ SCHEMA = """\
 """
 FILES = {
     "data/tickets.csv": TICKETS,
-    "data/reviews.csv": "id,product,text\n1,mail,Fine\n2,web,Slow\n",
+    "data/reviews.csv": "id,product,stars,text\n1,mail,5,Fine\n2,web,2,Slow\n",
     "docs/page.md": "# A page\n\nText.\n",
+    "prompts/reviews.md": "You read reviews.\n",
     "prompts/triage.md": "Label support tickets.\n",
     "prompts/labels.md": "Label support tickets.\n",
     "prompts/tone.md": "Be short.\n",
     "schemas/triage.json": SCHEMA,
     "schemas/label.json": SCHEMA,
+    "schemas/complaint.json": SCHEMA.replace("label", "complaint"),
     "sql/tickets.sql": "SELECT * FROM 'data/tickets.csv'\n",
 }
 """What specs on pages read."""
 
 
 def test_specs_on_pages_are_valid(page_with_yaml: Page, tmp_path: Path) -> None:
-    """A spec that a page shows has no problem, inputs and templates included."""
+    """A spec that a page shows has no problem, inputs and templates included, unless it says so."""
     for number, block in enumerate(page_with_yaml.blocks()):
         if block.kind != "yaml":
             continue
@@ -51,8 +53,9 @@ def test_specs_on_pages_are_valid(page_with_yaml: Page, tmp_path: Path) -> None:
         out = io.StringIO()
         terminal = Terminal(stdout=out, stderr=out, environ={})
         code = main(["--project", str(root), "validate", "--inputs"], terminal)
-        assert code == 0, f"{page_with_yaml.name}:{block.line}\n{out.getvalue()}"
-        assert out.getvalue() == "1 spec, no problems.\n", f"{page_with_yaml.name}:{block.line}"
+        place = f"{page_with_yaml.name}:{block.line}\n{out.getvalue()}"
+        assert code == int(block.mistaken), place
+        assert block.mistaken or out.getvalue() == "1 spec, no problems.\n", place
 
 
 def test_project_files_on_pages_are_valid(page_with_yaml: Page, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.docs.conftest import Page
 
 CODE = "echo $?"
+SLOW_SECONDS = 2.0
 
 
 @dataclass(kw_only=True)
@@ -95,11 +96,12 @@ def test_commands_do_what_the_page_shows(
     page_with_commands: Page,
     tmp_path: Path,
     environ: dict[str, str],
-    request: pytest.FixtureRequest,
+    api: Callable[[float], dict[str, str]],
 ) -> None:
     """A reader who types what the page shows sees what it shows."""
-    if page_with_commands.says("api: emulator"):
-        environ |= request.getfixturevalue("api")
+    for remark, delay in (("api: emulator", 0.0), ("api: slow emulator", SLOW_SECONDS)):
+        if page_with_commands.says(remark):
+            environ |= api(delay)
     folder = tmp_path / "reader"
     folder.mkdir()
     shell = Shell(folder=folder, environ=environ)

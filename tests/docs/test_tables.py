@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from batchspec.cli import exits
+from batchspec.plan.hashing import parse_custom_id
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"\b(?:BATCHSPEC|ANTHROPIC|XDG)_[A-Z_]*[A-Z]\b")
@@ -56,3 +57,10 @@ def test_the_crash_matrix_names_tests_that_exist() -> None:
     for path, name in cited:
         text = (ROOT / path).read_text(encoding="utf-8")
         assert not name or re.search(rf"^def {name}\(", text, re.MULTILINE), f"{path}::{name}"
+
+
+def test_the_example_of_an_id_is_one() -> None:
+    """The `custom_id` that the protocol's page shows is read as one of ours."""
+    shown = re.search(r"^c1-[a-z2-7].*$", page("explanation/pay-once.md"), re.MULTILINE)
+    assert shown is not None
+    assert parse_custom_id(shown[0]) is not None
