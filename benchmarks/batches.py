@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import random
 import shutil
@@ -24,10 +25,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SPEC = """\
 version: 1
@@ -67,8 +70,13 @@ with open("out.jsonl", "w") as out:
         text = None
         if line.result.type == "succeeded":
             text = "".join(b.text for b in line.result.message.content if b.type == "text")
-        out.write(json.dumps({"id": line.custom_id, "type": line.result.type, "text": text}) + "\\n")
+        out.write(json.dumps({"id": line.custom_id, "type": line.result.type, "text": text}))
+        out.write("\\n")
 """
+
+
+SECONDS = 60.0
+"""From a batch's creation to its end; longer than submitting takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +114,17 @@ def round_of(base: Path, number: int) -> dict[str, Measure]:
     (folder / "specs/bench.yaml").write_text(SPEC)
     (folder / "batchspec.yaml").write_text("version: 1\nname: bench\n")
     program = [sys.executable, "-m", "batchspec"]
-    with served(folder) as url:
+    with served(folder, SECONDS) as url:
         env = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "bench", "HOME": str(folder)}
         env |= {"BATCHSPEC_POLL_SECONDS": "0.2"}
         measures = {
             "SDK submit": measure([sys.executable, "-c", SDK_SUBMIT], folder, env),
             "batchspec submit": measure([*program, "run", "--detach"], folder, env),
+        }
+        # The batches end, and the server writes their results, outside of what is measured.
+        time.sleep(SECONDS)
+        settle(url)
+        measures |= {
             "SDK collect": measure([sys.executable, "-c", SDK_COLLECT], folder, env),
             "batchspec collect": measure([*program, "collect"], folder, env),
         }
@@ -123,11 +136,27 @@ def round_of(base: Path, number: int) -> dict[str, Measure]:
     return measures
 
 
+def settle(url: str) -> None:
+    """Look at every batch once, so that the server has its results ready."""
+    listing = f"{url}/v1/messages/batches?limit=1000"
+    for batch in fetch(listing)["data"]:
+        fetch(f"{url}/v1/messages/batches/{batch['id']}")
+
+
+def fetch(url: str) -> Any:
+    """Return the JSON at a URL of the emulator."""
+    headers = {"Authorization": "Bearer bench", "anthropic-version": "2026-10-21"}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
+
+
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """Run the emulator; yield its URL."""
-    command = [sys.executable, "-m", "batchspec.emulator", "--port", "0", "--data-dir"]
-    server = subprocess.Popen([*command, str(folder / "server")], stdout=subprocess.PIPE, text=True)
+def served(folder: Path, delay: float) -> Iterator[str]:
+    """Run the emulator, whose batches end so many seconds after their creation; yield its URL."""
+    command = [sys.executable, "-m", "batchspec.emulator", "--port", "0", "--delay", str(delay)]
+    command += ["--data-dir", str(folder / "server")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         line = server.stdout.readline() if server.stdout else ""
         yield line.split()[-1]
@@ -139,9 +168,8 @@ def served(folder: Path) -> Iterator[str]:
 def measure(command: list[str], cwd: Path, env: dict[str, str]) -> Measure:
     """Run a command to its end and return what it took."""
     started = time.monotonic()
-    process = subprocess.Popen(
-        command, cwd=cwd, env={**os.environ, **env}, stderr=subprocess.DEVNULL
-    )
+    environ, quiet = {**os.environ, **env}, subprocess.DEVNULL
+    process = subprocess.Popen(command, cwd=cwd, env=environ, stdout=quiet, stderr=quiet)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:

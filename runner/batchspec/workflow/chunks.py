@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from batchspec.api.port import CreateBody
 from batchspec.durable import PIECE
-from batchspec.plan.hashing import custom_id, parse_custom_id
+from batchspec.plan.hashing import custom_id
 from batchspec.plan.pack import Packed, pack
 from batchspec.plan.questions import Question, Spool
 from batchspec.problems import Problem
@@ -23,6 +24,10 @@ _HEAD, _TAIL = b'{"requests":[', b"]}"
 _ID_START = len(b'{"custom_id":"')
 
 
+ClaimBytes = bytes
+"""16 bytes of hash and 2 of attempt for each question: what the ledger claims."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """One planned create call."""
@@ -32,6 +37,8 @@ class Chunk:
     requests: int
     bytes: int
     """Exact length of the create body."""
+    asked: ClaimBytes
+    """What it asks, in the order in which it is sent."""
     usd_most: Decimal | None
     """Ceiling of what it may cost; None: price unknown."""
     canary: bool = False
@@ -51,13 +58,16 @@ def write_chunks(
     for position, packed in enumerate(batches):
         tag = new_tag(session)
         block = itertools.islice(iterator, packed.requests)
-        segment = session.segments.write("req", _lines(session.namespace, tag, block, spool))
+        asked = bytearray()
+        lines = _lines(session.namespace, tag, block, spool, asked)
+        segment = session.segments.write("req", lines)
         most = None if usd_most_per_request is None else usd_most_per_request * packed.requests
         yield Chunk(
             tag=tag,
             segment=segment,
             requests=packed.requests,
             bytes=packed.bytes,
+            asked=bytes(asked),
             usd_most=most,
             canary=canary and position == 0,
         )
@@ -80,8 +90,11 @@ def new_tag(session: Session) -> str:
     return base64.b32encode(session.randomness(5)).decode().lower()
 
 
-def _lines(space: str, tag: str, questions: Iterable[Question], spool: Spool) -> Iterator[bytes]:
+def _lines(
+    space: str, tag: str, questions: Iterable[Question], spool: Spool, asked: bytearray
+) -> Iterator[bytes]:
     for question in questions:
+        asked += pack_claim(question.digest16, question.attempt)
         name = custom_id(space, question.digest, tag, question.attempt)
         params = spool.read(question.offset, question.length)
         yield b'{"custom_id":"%s","params":%s}' % (name.encode(), params)
@@ -113,25 +126,31 @@ def ids(session: Session, segment: str) -> Iterator[str]:
         yield line[_ID_START : line.index(b'"', _ID_START)].decode()
 
 
-def claims(session: Session, segment: str) -> Iterator[Claim]:
-    """Yield what a request segment asks, as the ledger claims it."""
-    for name in ids(session, segment):
-        parsed = parse_custom_id(name)
-        if parsed is None:
-            raise ValueError(f"{name!r} in {segment} is not one of our ids")
-        yield parsed.digest16, parsed.attempt
+_CLAIM = struct.Struct(">16sH")
+
+
+def pack_claim(digest16: bytes, attempt: int) -> bytes:
+    """Return a claim as it stands in `Chunk.asked`."""
+    return _CLAIM.pack(digest16, attempt)
+
+
+def claims(chunk: Chunk) -> Iterator[Claim]:
+    """Yield what a chunk asks, as the ledger claims it."""
+    yield from _CLAIM.iter_unpack(chunk.asked)
 
 
 def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:
     """Divide a chunk that the server found too large into two with ids of their own."""
     middle = chunk.requests // 2
     lines = session.segments.lines(chunk.segment)
-    first = _rewritten(session, chunk, itertools.islice(lines, middle), middle)
-    return first, _rewritten(session, chunk, lines, chunk.requests - middle)
+    cut = middle * _CLAIM.size
+    head, tail = chunk.asked[:cut], chunk.asked[cut:]
+    first = _rewritten(session, chunk, itertools.islice(lines, middle), head)
+    return first, _rewritten(session, chunk, lines, tail)
 
 
-def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], count: int) -> Chunk:
-    tag = new_tag(session)
+def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: ClaimBytes) -> Chunk:
+    tag, count = new_tag(session), len(asked) // _CLAIM.size
     old, new = f"-{chunk.tag}-a".encode(), f"-{tag}-a".encode()
     size = len(_HEAD) + len(_TAIL) + max(0, count - 1)
 
@@ -143,7 +162,7 @@ def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], count: in
 
     segment = session.segments.write("req", renamed())
     most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
-    return Chunk(tag=tag, segment=segment, requests=count, bytes=size, usd_most=most)
+    return Chunk(tag=tag, segment=segment, requests=count, bytes=size, asked=asked, usd_most=most)
 
 
 def sweep(session: Session, kept: Collection[str]) -> None:

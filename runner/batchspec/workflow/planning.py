@@ -16,6 +16,7 @@ from batchspec.plan.diff import DiffOptions, diff_items
 from batchspec.plan.estimate import Calibration, Job, estimate, step_chars
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate, Plan, SpecPlan
+from batchspec.plan.pack import Packed
 from batchspec.plan.questions import Spool
 from batchspec.plan.unchanged import Circumstances, recall, remember
 from batchspec.problems import Problem, has_errors
@@ -40,6 +41,8 @@ class PlanOptions:
     """Ask again for items whose retries are spent."""
     hold_canceled: bool = False
     """Count canceled items as failed instead of asking again."""
+    detach: bool = False
+    """Nobody will wait for the batches."""
     changes: bool = True
     """List every change; a run needs the counts only."""
 
@@ -57,6 +60,10 @@ class Planned:
     """Digest of all that rendering read."""
     known: Path | None
     """Parquet of what the state knows of questions."""
+    batches: tuple[Packed, ...]
+    """How the questions are divided when nothing in the workspace is in doubt."""
+    canary: int
+    """Requests of the first batch when it is a canary; 0: it is none."""
 
 
 def plan_specs(
@@ -171,7 +178,9 @@ def plan_one(
     problems += found
     if items is None:
         return None, problems
-    plan, found = _spec_plan(session, loaded.spec, items, renderer, options)
+    canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
+    batches, found = arrange(items.questions(), loaded.spec.batch, canary, ())
+    plan = _spec_plan(session, loaded.spec, items, renderer, batches, options)
     planned = Planned(
         plan=plan,
         items=items,
@@ -179,16 +188,21 @@ def plan_one(
         schema=renderer.schema,
         render_digest=renderer.render_digest,
         known=known,
+        batches=batches,
+        canary=canary,
     )
     return planned, problems + found
 
 
 def _spec_plan(
-    session: Session, spec: Spec, items: ItemTable, renderer: Renderer, options: PlanOptions
-) -> tuple[SpecPlan, tuple[Problem, ...]]:
-    canary = canary_of(spec, items.requests, items.counts.unchanged)
-    batches, problems = arrange(items.questions(), spec.batch, canary, ())
-    plan = SpecPlan(
+    session: Session,
+    spec: Spec,
+    items: ItemTable,
+    renderer: Renderer,
+    batches: Sequence[Packed],
+    options: PlanOptions,
+) -> SpecPlan:
+    return SpecPlan(
         name=spec.name,
         model=spec.model,
         items=items.items,
@@ -201,7 +215,6 @@ def _spec_plan(
         changes=tuple(items.changes()) if options.changes else (),
         digests={"spec": spec_digest(spec), "inputs": items.inputs_digest()},
     )
-    return plan, problems
 
 
 def _estimate(session: Session, spec: Spec, items: ItemTable, renderer: Renderer) -> Estimate:

@@ -56,7 +56,7 @@ class Rounds:
                 for job in self._jobs.values()
                 if job.judge is not None
                 for chunk in job.chunks
-                for asked, _ in claims(self.session, chunk.segment)
+                for asked, _ in claims(chunk)
             }
             self._judged_serial = self.ledger.serial
         return self._judges.get(digest)
@@ -75,6 +75,7 @@ class Rounds:
             options = PlanOptions(
                 retry_failed=self.options.retry_failed and job.round == 0,
                 hold_canceled=job.canceled,
+                detach=self.options.detach,
                 changes=self.options.expect is not None and job.round == 0,
             )
             planned, problems = plan_one(
@@ -110,9 +111,11 @@ class Rounds:
         canary = self._canary(job, planned.plan)
         taken = {s.requests for s in self.ledger.submissions(UNRESOLVED)}
         limits = job.loaded.spec.batch
-        batches, problems = arrange(planned.items.questions(), limits, canary, taken)
-        if problems:
-            return problems
+        batches = planned.batches
+        if taken or canary != planned.canary:
+            batches, problems = arrange(planned.items.questions(), limits, canary, taken)
+            if problems:
+                return problems
         most = planned.plan.estimate.usd_max
         job.chunks = deque(
             write_chunks(

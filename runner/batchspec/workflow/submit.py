@@ -90,7 +90,7 @@ def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None,
     """
     chunk = order.chunk
     worker.ledger.keep_ballast()
-    worker.ledger.prepare(_intent(worker, order), claims(worker.session, chunk.segment))
+    worker.ledger.prepare(_intent(worker, order), claims(chunk))
     return (yield from _send(worker, order, sight))
 
 

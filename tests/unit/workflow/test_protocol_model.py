@@ -25,7 +25,7 @@ from batchspec.spec.load import read_yaml
 from batchspec.spec.model import Api, ProjectFile, Spec
 from batchspec.spec.project import LoadedSpec, Project
 from batchspec.state.writer import SqliteLedger
-from batchspec.workflow.chunks import Chunk, new_tag
+from batchspec.workflow.chunks import Chunk, new_tag, pack_claim
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.job import Job
@@ -162,7 +162,10 @@ class History:
         ]
         size = len(b'{"requests":[]}') + sum(map(len, lines)) + len(lines) - 1
         segment = session.segments.write("req", lines)
-        return Chunk(tag=tag, segment=segment, requests=len(lines), bytes=size, usd_most=None)
+        claims = b"".join(pack_claim(digest[:16], attempt) for digest, _, attempt in asked)
+        return Chunk(
+            tag=tag, segment=segment, requests=len(lines), bytes=size, asked=claims, usd_most=None
+        )
 
     def judge(self) -> None:
         """Assert that each question is answered, and paid once unless its answer went missing."""
