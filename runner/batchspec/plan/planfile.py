@@ -82,12 +82,15 @@ def require_fresh(saved: Plan, current: Plan) -> None:
         StalePlan: It does not; the message names what moved: spec, inputs or state.
     """
     now = {spec.name: spec for spec in current.specs}
+    # A plan made before anything was ever submitted knows no state; an empty one is the same.
+    untouched = not saved.state and current.state.get("serial") == 0
+    same_state = untouched or current.state == saved.state
     moved = [
         sentence
         for spec in saved.specs
-        for sentence in _moved(spec, now.get(spec.name), current.state == saved.state)
+        for sentence in _moved(spec, now.get(spec.name), same_state)
     ]
-    if current.state != saved.state:
+    if not same_state:
         moved.append(f"The state has moved from {_at(saved)} to {_at(current)}.")
     if moved:
         raise StalePlan(f"The saved plan is stale. {' '.join(moved)}", hint=_AGAIN)

@@ -95,7 +95,8 @@ def _statuses(done: events.SpecDone, style: Style) -> Iterator[str]:
 
 def _cost(done: events.SpecDone) -> str:
     requests = f"{count(done.requests_submitted, 'request')} submitted"
-    this_run = f"this run cost {money(done.usd)}" if done.usd is not None else ""
+    known = done.usd is not None and (done.complete or done.usd)
+    this_run = f"this run cost {money(done.usd)}" if known else ""
     in_all = f"all answers together {money(done.usd_total)}" if done.usd_total is not None else ""
     return ", ".join(part for part in (requests, this_run, in_all) if part)
 

@@ -13,7 +13,7 @@ from typing import Self
 from batchspec.api.catalogue import Catalogue, load_catalogue
 from batchspec.api.port import BatchApi
 from batchspec.clock import Clock
-from batchspec.errors import MissingKey
+from batchspec.errors import MissingKey, UsageFailure
 from batchspec.inputs.engine import Engine
 from batchspec.plan.baseline import BaselinePaths
 from batchspec.plan.hashing import namespace
@@ -190,7 +190,7 @@ class Session:
         from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415
 
         answers = self.environ.get("BATCHSPEC_EMULATOR_ANSWERS")
-        delay = float(self.environ.get("BATCHSPEC_EMULATOR_DELAY", "0"))
+        delay = _seconds(self.environ, "BATCHSPEC_EMULATOR_DELAY")
         settings = EmulatorSettings(
             data_dir=self.state_dir / "server",
             answers=None if not answers else self.project.root / answers,
@@ -199,6 +199,16 @@ class Session:
         running = start_emulator(settings)
         self._stack.callback(running.close)
         return running.base_url
+
+
+def _seconds(environ: Mapping[str, str], name: str) -> float:
+    text = environ.get(name) or "0"
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageFailure(
+            f"{name} is {text!r}; it must be a number of seconds.", hint=f"Set {name}=2, say."
+        ) from None
 
 
 def open_session(

@@ -61,7 +61,8 @@ class _Run:
         self.jobs = self.rounds.jobs(specs)
         open_before = self.ledger.submissions(OPEN)
         for job in self.jobs:
-            yield from self._plan(job, finishing=not open_before)
+            # Nothing is written before an agreed plan was compared with this one.
+            yield from self._plan(job, finishing=not open_before and self.options.expect is None)
         plan = self.rounds.plan()
         if not has_errors(self.problems):
             if self.options.expect is not None:
@@ -69,11 +70,19 @@ class _Run:
             self._keep_budgets()
             if open_before or any(job.chunks for job in self.jobs):
                 yield from self._work()
+            else:
+                yield from self._finish()
             yield from self._leave()
         return RunResult(exit_code=self._exit_code(), problems=tuple(self.problems), plan=plan)
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
         self.problems += yield from self.rounds.next_round(job, finishing=finishing)
+
+    def _finish(self) -> Generator[Event, None, None]:
+        """Write the outputs of specs of which nothing is to be asked and nothing is in flight."""
+        for job in self.jobs:
+            if job.done is None:
+                yield from self._plan(job, finishing=True)
 
     def _over_budget(self, jobs: Sequence[Job]) -> str:
         limits = (

@@ -66,13 +66,13 @@ def show_item(
         if renderer is None or has_errors(problems):
             return None, problems
         row = find_row(engine, table, key)
-        if row is None:
-            raise UsageFailure(
-                f"Spec {loaded.spec.name!r} has no item with the key {key!r} now.",
-                hint="A key is looked up as JSON first and as text second; a composite key is a "
-                "JSON list, as in '[\"north\",3]'.",
-            )
-        return _view(session, engine, loaded, renderer, row), problems
+        if row is not None:
+            return _view(session, engine, loaded, renderer, row), problems
+    raise UsageFailure(
+        f"Spec {loaded.spec.name!r} has no item with the key {key!r} now.",
+        hint="A key is looked up as JSON first and as text second; a composite key is a JSON "
+        "list, as in '[\"north\",3]'.",
+    )
 
 
 def _view(
