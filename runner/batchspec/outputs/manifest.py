@@ -138,6 +138,12 @@ def choose_target(root: Path, path: str, *, emulated: bool) -> Target:
     return target_of(root, path, aside=taken)
 
 
+def has_real_answers(root: Path, path: str) -> bool:
+    """Tell whether the output that a spec calls ``path`` was written from real answers."""
+    manifest = read_manifest(target_of(root, path).manifest)
+    return manifest is not None and not manifest.emulated
+
+
 def keep_manifest(target: Target, encoded: bytes) -> None:
     """Write a manifest unless its bytes stand there already.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.events import Event, Notice, Waiting
+from batchspec.outputs.manifest import has_real_answers
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState
@@ -189,6 +190,14 @@ class Drive:
         if submission.tag == job.canary:
             job.canary = None
 
+    def _asked_before(self) -> bool:
+        root = self.worker.session.project.root
+        return any(
+            has_real_answers(root, output.path)
+            for job in self.jobs.values()
+            for output in job.loaded.spec.outputs
+        )
+
     def submit(self, job: Job) -> Generator[Event, None, bool]:
         """Send the job's next chunk; False when the plan no longer fits the state.
 
@@ -199,6 +208,7 @@ class Drive:
         wanted = Wanted(
             judge=self.judge,
             sizes=frozenset(chunk.requests for chunk in job.chunks),
+            asked_before=self._asked_before(),
             patient=not self.assume_foreign,
         )
         if (yield from survey(self.worker, wanted, sight)):

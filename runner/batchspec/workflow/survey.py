@@ -2,9 +2,10 @@
 
 Before anything is asked, the newest part of the listing is compared with the ledger. An ended batch
 that the ledger does not know is read: its custom_ids say which questions it answers, whoever asked
-(protocol §3.4, crash matrix #19, #20). A ledger that is new, or older than the note outside the
-project says, reads the whole retention period and waits for batches in progress, since any of them
-may be its own.
+(protocol §3.4, crash matrix #19, #20). A new ledger reads the whole retention period. One that was
+lost or rolled back - the note outside the project, or real outputs on disk, tell - also waits for
+every batch in progress, since any of them may be its own; otherwise only for those that have as
+many requests as a batch about to be sent.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ class Wanted:
     """Numbers of requests of the batches about to be sent."""
     everything: bool = False
     """Take in whatever carries our ids, wanted or not (`batchspec recover`)."""
+    asked_before: bool = False
+    """Outputs of real answers are on disk: a ledger that knows nothing must have been lost."""
     patient: bool = True
     """Wait for unknown batches in progress that may be ours."""
 
@@ -47,7 +50,9 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
     """
     lost = _ledger_is_behind(worker)
     known = worker.ledger.known_batches()
-    whole = lost or wanted.everything or not worker.ledger.surveyed
+    new = not worker.ledger.surveyed
+    lost = lost or (new and wanted.asked_before)
+    whole = lost or new or wanted.everything
     taken = 0
     told = False
     pauses = worker.session.waits.polls()
@@ -58,7 +63,7 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
         listing = yield from walk(worker, stop, sight.page)
         unknown = [b for b in listing.batches if b.id not in worker.ledger.known_batches()]
         taken += yield from _explain(worker, wanted, unknown)
-        holding = _holding(worker, wanted, unknown, whole=whole)
+        holding = _holding(worker, wanted, unknown, all_of_them=lost or wanted.everything)
         if not holding and not (lost and _too_soon(worker, server_time)):
             if whole:
                 worker.ledger.mark_surveyed()
@@ -191,15 +196,20 @@ def _keep(
     return new
 
 
-def _holding(worker: Worker, wanted: Wanted, unknown: list[Batch], *, whole: bool) -> list[Batch]:
-    """Return the unknown batches in progress that have to end before anything is asked."""
+def _holding(
+    worker: Worker, wanted: Wanted, unknown: list[Batch], *, all_of_them: bool
+) -> list[Batch]:
+    """Return the unknown batches in progress that have to end before anything is asked.
+
+    They are those with as many requests as a batch about to be sent; after a loss, all.
+    """
     if not wanted.patient:
         return []
     return [
         batch
         for batch in unknown
         if batch.status is not ProcessingStatus.ENDED
-        and (whole or batch.counts.total in wanted.sizes)
+        and (all_of_them or batch.counts.total in wanted.sizes)
         and batch.id not in worker.ledger.known_batches()
     ]
 
