@@ -164,7 +164,7 @@ class SpecDone(Event):
     spec: str
     items: int
     by_status: tuple[tuple[str, int], ...]
-    """Status and count, in the order of DESIGN §4's statuses; zero counts left out."""
+    """Status and count, in the order of `outputs.results.STATUSES`; zero counts left out."""
     requests_submitted: int
     usd: Decimal | None
     """What this run's collected answers really cost."""

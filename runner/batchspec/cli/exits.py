@@ -1,4 +1,4 @@
-"""The exit codes (DESIGN §4)."""
+"""The exit codes (docs/reference/exit-codes.md)."""
 
 DONE = 0
 PROBLEMS = 1

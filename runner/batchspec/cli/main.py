@@ -26,7 +26,7 @@ def entry() -> int:
 
 
 def main(argv: Sequence[str], terminal: Terminal) -> int:
-    """Run one command line and return its exit code (DESIGN §4)."""
+    """Run one command line and return its exit code."""
     if _wants_json(argv):
         terminal.format = "json"
     return guarded(lambda: _dispatch(argv, terminal), terminal, argv)

@@ -1,6 +1,6 @@
 """The locked-down DuckDB: the only place that opens it.
 
-The order of the settings is that of `reliability.md` §4.5 as DuckDB 2.0 accepts it: folders first,
+The order of the settings is what DuckDB 2.0 accepts: folders first,
 then everything that external access would still allow, then external access off, then the lock.
 Every query gets a cursor of its own, so that a streamed result survives the next statement; hence
 all tables are ordinary tables of the in-memory catalogue, never TEMP ones.

@@ -1,7 +1,7 @@
 """Reading files below a folder and nowhere else.
 
 Every component is opened relative to the folder before it, without following links, so that no
-exchange of a path between check and use can lead outside (`reliability.md` §4.3: the usual
+exchange of a path between check and use can lead outside (the usual
 "resolve, then open" leaked 29 times in 20,000 races, this way never).
 """
 

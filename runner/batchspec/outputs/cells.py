@@ -30,7 +30,7 @@ _WHOLE: Final = frozenset(
 _FLOATS: Final = frozenset({"FLOAT", "DOUBLE"})
 _NESTED: Final = re.compile(r"(STRUCT|MAP|UNION|VARIANT)\b.*|.*\[\d*\]", re.DOTALL)
 _FORMULA: Final = "^[=+@\\t\\r\\n＝＋－＠-]"  # noqa: RUF001 - spreadsheets know the wide forms too
-"""What a spreadsheet may take for the beginning of a formula (DESIGN §9)."""
+"""What a spreadsheet may take for the beginning of a formula."""
 _NOT_FINITE: Final = "NaN|Infinity"
 _STRINGS: Final = r'"(?:[^"\\]|\\.)*"'
 

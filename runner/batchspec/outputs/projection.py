@@ -1,4 +1,4 @@
-"""Which rows an output has, and in what order: the default rows of DESIGN §4, or a projection."""
+"""Which rows an output has, and in what order: the default rows, or a projection."""
 
 # ruff: noqa: S608 - the names in this SQL are ours or quoted, and author SQL was read before.
 
@@ -84,7 +84,7 @@ def project(
 
 
 def default_json(results: Results) -> Projection:
-    """Return the default rows for JSON: ``error`` stands only where there is one (DESIGN §4)."""
+    """Return the default rows for JSON: ``error`` stands only where there is one."""
     error = (
         f"concat(',\"error\":{{\"type\":', coalesce({json_text('error.type')}, 'null'),"
         f" ',\"message\":', coalesce({json_text('error.message')}, 'null'), '}}')"

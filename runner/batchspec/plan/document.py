@@ -1,4 +1,4 @@
-"""The plan as a JSON document (DESIGN §4), both ways: for people, for CI and for saved plans."""
+"""The plan as a JSON document, both ways: for people, for CI and for saved plans."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _REASONS = (
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return the plan in the shape and key order of DESIGN §4, ``digest`` last."""
+    """Return the plan in the shape and key order of `schemas/plan.schema.json`, ``digest`` last."""
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "specs": [spec_document(spec) for spec in plan.specs],

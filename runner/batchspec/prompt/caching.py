@@ -1,4 +1,4 @@
-"""Where a request's cache breakpoint goes (DESIGN §6, fact sheet §5).
+"""Where a request's cache breakpoint goes (fact sheet §5).
 
 The prefix of a request is tools, then system, then messages. The longest part of it that no item
 variable reaches is the same for every item; a breakpoint on its last block lets the API keep it.

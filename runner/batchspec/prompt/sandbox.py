@@ -1,4 +1,4 @@
-"""The Jinja2 environment of prompts: a closed sandbox (`reliability.md` §4.2).
+"""The Jinja2 environment of prompts: a closed sandbox (docs/explanation/security.md).
 
 Jinja2's own immutable sandbox keeps dunders away, but lets a template read any public attribute,
 call any method and use any amount of memory. Here a template reaches the values it is given, a list

@@ -1,6 +1,6 @@
 """Text of users and models, made harmless for a terminal.
 
-Keys, error messages and answers are hostile text (DESIGN §9): they may carry escape sequences,
+Keys, error messages and answers are hostile text: they may carry escape sequences,
 other control characters, or direction marks that make a line read differently from what it says.
 """
 

@@ -1,4 +1,4 @@
-"""The plan as JSON: the contract of DESIGN §4, described by `schemas/plan.schema.json`."""
+"""The plan as JSON: the contract described by `schemas/plan.schema.json`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The plan as Markdown, for pull requests: short, foldable, the same bytes for the same plan.
 
-Keys and notes are foreign text (DESIGN §9). They stand in fences only, whose marks are longer than
+Keys and notes are foreign text. They stand in fences only, whose marks are longer than
 any in the text, so nothing in them can become markup, a link, a mention or HTML.
 """
 

@@ -36,7 +36,7 @@ def problems_total(problems: Sequence[Problem]) -> str:
 
 
 def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
-    """Return ``{"problems": […]}`` as DESIGN §4's JSON mode prints it."""
+    """Return ``{"problems": […]}`` as JSON mode prints it."""
     return {"problems": [_as_json(problem) for problem in problems]}
 
 

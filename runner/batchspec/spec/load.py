@@ -1,7 +1,7 @@
 """Read YAML safely, with positions: one pass over the event stream guards and builds.
 
 Nothing of ruamel.yaml's constructors is used, so no tag can make an object and no alias can grow.
-Limits are those of DESIGN §9; each was tried against hostile files.
+Each limit was tried against hostile files (docs/explanation/security.md).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from batchspec.plan.model import Plan
 from batchspec.problems import Problem
 
 DONE, PROBLEMS, ITEMS_FAILED = 0, 1, 3
-"""Exit codes of DESIGN §4 that a run itself decides; refusals and failures carry their own."""
+"""Exit codes that a run itself decides; refusals and failures carry their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """A small world for model tests: an API in memory, a clock that only it moves, kills anywhere.
 
-It follows `protocol_sim`'s assumptions: a commit comes at most U after the last byte, a listing at
+It makes the protocol's assumptions true: a commit comes at most U after the last byte, a listing at
 most L after the commit; other jobs share the workspace, often with our number of requests.
 """
 
