@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Folder, MakeEmulator, MakeProject
+    from tests.functional.conftest import Folder, MakeEmulator, MakeProject
 
 ROWS = "id,lang,subject,body\n" + "".join(
     f"T-{n},{'en' if n % 2 else 'de'},Subject {n},Body of ticket {n}\n" for n in range(1, 9)
