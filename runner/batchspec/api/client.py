@@ -186,13 +186,19 @@ class SdkClient:
             ) from None
         except (self._sdk.APIConnectionError, self._http.HTTPError) as error:
             cause = error.__cause__ or error
-            reason = f"{type(cause).__name__}: {cause}".rstrip(": ")
+            reason = _reason(cause)
             kind = FailureKind.AMBIGUOUS
             if isinstance(cause, (self._http.ConnectError, self._http.ConnectTimeout)):
                 kind = FailureKind.NOT_SENT
             raise ApiFailure(
                 kind, f"no answer from {self._client.base_url.host} ({reason})"
             ) from None
+
+
+def _reason(cause: BaseException) -> str:
+    """Return a transport error in words; a protocol error may quote a header, and so the key."""
+    name = type(cause).__name__
+    return name if name == "LocalProtocolError" else f"{name}: {cause}".rstrip(": ")
 
 
 class _Gate:

@@ -155,6 +155,12 @@ class Session:
                 hint=f"Set {name}, or use --emulate to run against the embedded emulator "
                 "without a key.",
             )
+        if not (key.isascii() and key.isprintable()):
+            raise MissingKey(
+                f"The API key in the environment variable {name} holds characters that no key has "
+                "(a line break, or letters outside ASCII).",
+                hint=f"Set {name} to the key alone, as the API's console shows it.",
+            )
         return key
 
     def key_print(self) -> str:

@@ -73,8 +73,8 @@ def given_up(doing: str, failure: ApiFailure) -> NetworkFailure:
     """Return the failure of a call that kept failing in passing."""
     return NetworkFailure(
         f"Gave up {doing}: {failure.message}.",
-        hint="Submitted work goes on and nothing was paid twice. When the API can be reached "
-        "again, run the same command: it goes on where this one stopped.",
+        hint="Whatever was submitted goes on, and nothing was paid twice. When the API can be "
+        "reached again, run the same command: it goes on where this one stopped.",
     )
 
 

@@ -329,3 +329,17 @@ def test_a_page_tells_time_and_kind(client: SdkClient, script: Script) -> None:
     assert page.server_time is not None
     assert [b.id for b in page.batches] == ["msgbatch_1"]
     assert "after_id=msgbatch_0" in script.seen[0].path
+
+
+def test_a_key_that_is_no_header_value_is_not_told(script: Script) -> None:
+    """The transport quotes the header it refuses; the failure does not."""
+    client = SdkClient(
+        Connection(
+            base_url=script.url,
+            key=f"{KEY}\nsecond line",
+            anthropic_version="2026-10-21",
+            workspace=None,
+        )
+    )
+    assert KEY not in failed(client.page).message
+    client.close()
