@@ -95,6 +95,22 @@ def read_line(line: bytes) -> RawAnswer | Oddity:
     return _failed(custom_id, kind, result)
 
 
+def read_id(line: bytes) -> str | Oddity:
+    """Return the custom_id of a line that `read_line` can read, without taking it apart."""
+    record = _parse(line)
+    if isinstance(record, Oddity):
+        return record
+    custom_id, result = record.get("custom_id"), record.get("result")
+    if type(custom_id) is str and custom_id and type(result) is dict:
+        message = result.get("message")
+        if result.get("type") == "succeeded" and type(message) is dict:
+            content = message.get("content")
+            if type(content) is list and all(type(block) is dict for block in content):
+                return custom_id
+    answer = read_line(line)
+    return answer if isinstance(answer, Oddity) else answer.custom_id
+
+
 def _failed(custom_id: str, kind: object, result: dict[str, Any]) -> RawAnswer | Oddity:
     if kind == "errored":
         return _errored(custom_id, result.get("error"))

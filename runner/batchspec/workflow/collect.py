@@ -16,7 +16,15 @@ from batchspec.crashpoints import reached
 from batchspec.durable import disk_errors
 from batchspec.errors import NetworkFailure, StateFailure
 from batchspec.events import Collected, Event, Notice, Waiting
-from batchspec.outputs.rows import AnswerWriter, Judge, Judgement, Oddity, RawAnswer, read_line
+from batchspec.outputs.rows import (
+    AnswerWriter,
+    Judge,
+    Judgement,
+    Oddity,
+    RawAnswer,
+    read_id,
+    read_line,
+)
 from batchspec.plan.hashing import parse_custom_id
 from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState, Verdict
@@ -76,15 +84,15 @@ class Answers:
                     target.flush()
 
     def _is_new(self, line: bytes) -> bool:
-        answer = read_line(line)
-        if isinstance(answer, Oddity):
-            reason = answer.reason
-        elif not self._ours(answer.custom_id):
+        name = read_id(line)
+        if isinstance(name, Oddity):
+            reason = name.reason
+        elif not self._ours(name):
             reason = "the line answers a request that was not sent"
-        elif answer.custom_id in self.found:
+        elif name in self.found:
             reason = "the line repeats an answer"
         else:
-            self.found.add(answer.custom_id)
+            self.found.add(name)
             return True
         self.oddities[reason] = self.oddities.get(reason, 0) + 1
         return False

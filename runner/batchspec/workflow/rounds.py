@@ -107,6 +107,7 @@ class Rounds:
         return bool(plan.requests) and self.options.submit and allowed and not job.stopped
 
     def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
+        self.session.key()
         warm_up()
         canary = self._canary(job, planned.plan)
         taken = {s.requests for s in self.ledger.submissions(UNRESOLVED)}
