@@ -25,8 +25,9 @@ def check_columns(columns: Sequence[Column], where: Place) -> Iterator[Problem]:
     """Yield a problem for each column whose name another one has, case aside."""
     seen: dict[str, str] = {}
     for column in columns:
-        first = seen.setdefault(column.name.lower(), column.name)
-        if first is not column.name:
+        first = seen.get(column.name.lower())
+        seen.setdefault(column.name.lower(), column.name)
+        if first is not None:
             yield Problem(
                 code="duplicate-column",
                 summary=f'the inputs have two columns named "{column.name}"'
