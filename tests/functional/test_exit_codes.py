@@ -128,6 +128,46 @@ def test_detached_work_is_collected(project: MakeProject, emulator: MakeEmulator
     assert len(server.probe.paid()) == 2
 
 
+def test_mistakes_strand_nothing(project: MakeProject, emulator: MakeEmulator) -> None:
+    """1: status, collect, verify, recover and cancel go on beside a spec that cannot be read."""
+    folder = letters(project)
+    other = SPEC.replace("letters", "other").replace("Say", "Tell")
+    folder.write("specs/other.yaml", other)
+    server = emulator(stepped=True, delay_seconds=60.0)
+    folder.environ["ANTHROPIC_BASE_URL"] = server.base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
+    assert folder.batchspec("run", "--detach").code == 0
+    folder.write("specs/other.yaml", other.replace("max_tokens", "max_token"))
+    status = folder.batchspec("status")
+    assert (status.code, len(re.findall("in progress", status.out))) == (1, 2), status.err
+    assert "specs/other.yaml" in status.err
+    named = folder.batchspec("cancel", "other")
+    assert (named.code, named.out) == (1, "")
+    assert "give no SPEC" in named.err
+    server.probe.advance(120)
+    collected = folder.batchspec("collect", "--format", "json")
+    assert (collected.code, collected.err.count("collected msgbatch")) == (1, 2), collected.err
+    assert "unknown-key" in {problem["code"] for problem in collected.json()["problems"]}
+    assert len(folder.rows("out/letters.jsonl")) == 2
+    assert folder.batchspec("verify").code == 1
+    assert folder.batchspec("recover").code == 1
+    assert len(server.probe.paid()) == 4
+
+
+def test_broken_spec_is_canceled(project: MakeProject, emulator: MakeEmulator) -> None:
+    """1: `cancel` without names cancels the batches of a spec that cannot be read any more."""
+    folder = letters(project)
+    server = emulator(delay_seconds=3600.0)
+    folder.environ["ANTHROPIC_BASE_URL"] = server.base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
+    assert folder.batchspec("run", "--detach").code == 0
+    folder.write("specs/letters.yaml", SPEC.replace("max_tokens", "max_token"))
+    canceled = folder.batchspec("cancel")
+    assert canceled.code == 1, canceled.err
+    assert "is being canceled" in canceled.err
+    assert folder.batchspec("status").out.startswith("Nothing is in flight")
+
+
 def test_one_item(project: MakeProject) -> None:
     """`show` names an item that exists, and is usage for one that does not."""
     folder = letters(project)

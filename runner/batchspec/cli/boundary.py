@@ -90,11 +90,12 @@ def _show_json(result: Result, terminal: Terminal) -> None:
         problems_text,
     )
 
-    if result.json is None or result.exit_code == PROBLEMS:
-        terminal.data_json(result.json or problems_json(result.problems))
+    if result.json is None:
+        terminal.data_json(problems_json(result.problems))
         return
     terminal.data_json(result.json)
-    if result.problems:
+    told = result.exit_code == PROBLEMS and "problems" in result.json
+    if result.problems and not told:
         terminal.note(problems_text(result.problems))
 
 

@@ -24,7 +24,13 @@ class Selection:
 
     project: Project
     specs: tuple[LoadedSpec, ...]
-    """The selected specs, ordered by needs."""
+    """The selected specs without errors, ordered by needs."""
+
+
+_LEFT_OUT = (
+    "A spec with problems cannot be selected by name; they are shown at the end. Correct its file, "
+    "or give no SPEC: `status`, `collect`, `cancel` and `recover` then reach everything in flight."
+)
 
 
 def open_project(args: Shared, terminal: Terminal) -> tuple[Project | None, tuple[Problem, ...]]:
@@ -55,6 +61,25 @@ def select(args: Selecting, terminal: Terminal) -> tuple[Selection | None, tuple
     return select_named(args, terminal, args.specs)
 
 
+def select_usable(
+    args: Selecting, terminal: Terminal
+) -> tuple[Selection | None, tuple[Problem, ...]]:
+    """Load the project and those of the selected specs that have no errors.
+
+    For commands that look after work in flight, which a mistake made since must not strand. None
+    when the project file itself is wrong, or when no spec that was asked for by name is usable.
+
+    Raises:
+        UsageFailure: there is no project folder, or the project has no specs at all.
+    """
+    selection, problems = _load(args, terminal, args.specs)
+    if selection is None or not (args.specs and has_errors(problems)):
+        return selection, problems
+    if terminal.format != "json":
+        terminal.note(_LEFT_OUT)
+    return (selection if selection.specs else None), problems
+
+
 def select_named(
     args: Shared, terminal: Terminal, names: tuple[str, ...]
 ) -> tuple[Selection | None, tuple[Problem, ...]]:
@@ -63,15 +88,20 @@ def select_named(
     Raises:
         UsageFailure: there is no project folder, or the project has no specs at all.
     """
+    selection, problems = _load(args, terminal, names)
+    return (None if has_errors(problems) else selection), problems
+
+
+def _load(
+    args: Shared, terminal: Terminal, names: tuple[str, ...]
+) -> tuple[Selection | None, tuple[Problem, ...]]:
     project, problems = open_project(args, terminal)
     if project is None:
         return None, problems
     facts = load_catalogue(project.config.prices).facts()
     specs, found = load_specs(project, names, facts, today=terminal.clock.now().date())
     problems += found
-    if has_errors(problems):
-        return None, problems
-    if not specs:
+    if not specs and not has_errors(problems):
         patterns = ", ".join(project.config.specs)
         raise UsageFailure(
             f"The project at {project.root} has no specs; it looks for {patterns}.",

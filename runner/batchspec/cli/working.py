@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from batchspec.cli.exits import DONE, INTERRUPTED, ITEMS_FAILED, PROBLEMS
 from batchspec.cli.progress import display_for, follow
 from batchspec.cli.result import Result, stopped_by
-from batchspec.cli.selection import select
+from batchspec.cli.selection import select, select_usable
+from batchspec.problems import has_errors
 from batchspec.report.problems import problems_json
 from batchspec.report.summary import RunSummary, summary_json, summary_text
 from batchspec.workflow.context import open_session
@@ -31,17 +32,21 @@ _ENDINGS = {
     ITEMS_FAILED: "Finished, but items or checks failed (exit code 3). Outputs are written.",
     INTERRUPTED: "Interrupted.",
 }
+_LEFT_OUT = "Done, but for the specs with problems above: they were left out."
 
 
-def work_on_specs(args: Selecting, terminal: Terminal, work: Work) -> Result:
+def work_on_specs(
+    args: Selecting, terminal: Terminal, work: Work, *, usable: bool = False
+) -> Result:
     """Select specs, open a session, do the work with its progress on stderr, and sum it up.
 
     Args:
         args: Which specs, and whether on the emulated state.
         terminal: Where progress goes.
         work: Starts the work; its events are shown and summed up.
+        usable: Leave specs with problems out instead of stopping at them.
     """
-    selection, problems = select(args, terminal)
+    selection, problems = (select_usable if usable else select)(args, terminal)
     if selection is None:
         return stopped_by(problems)
     again = "batchspec run --emulate" if args.emulate else "batchspec run"
@@ -52,15 +57,20 @@ def work_on_specs(args: Selecting, terminal: Terminal, work: Work) -> Result:
     )
     with session:
         done = follow(work(session, selection.specs), display_for(terminal), also=summary.add)
-    return _summed_up(done, summary, terminal, problems + done.problems)
+    return _summed_up(done, summary, terminal, problems)
 
 
 def _summed_up(
-    done: RunResult, summary: RunSummary, terminal: Terminal, found: tuple[Problem, ...]
+    done: RunResult, summary: RunSummary, terminal: Terminal, before: tuple[Problem, ...]
 ) -> Result:
-    ending = _ENDINGS.get(done.exit_code, "")
-    data = summary_json(summary, exit_code=done.exit_code) | problems_json(found)
+    """Return the end; a command that left specs ``before`` it out is not simply done."""
+    code = done.exit_code
+    ending = _ENDINGS.get(code, "")
+    if code == DONE and has_errors(before):
+        code, ending = PROBLEMS, _LEFT_OUT
+    found = before + done.problems
+    data = summary_json(summary, exit_code=code) | problems_json(found)
     text = summary_text(summary, style=terminal.out_style)
     if ending and (text or done.exit_code == DONE):
         text = f"{text}\n{ending}\n" if text else f"{ending}\n"
-    return Result(exit_code=done.exit_code, text=text, json=data, problems=found)
+    return Result(exit_code=code, text=text, json=data, problems=found)

@@ -19,13 +19,14 @@ REFUSED = frozenset((FailureKind.REJECTED, FailureKind.NOT_FOUND))
 
 
 def cancel_specs(
-    session: Session, specs: Sequence[LoadedSpec]
+    session: Session, specs: Sequence[LoadedSpec], *, everything: bool = False
 ) -> Generator[Event, None, RunResult]:
     """Ask the API to cancel the specs' batches, wait for their end, and take in what was answered.
 
     Only batches whose ids the ledger knows are canceled; one in doubt is settled first (protocol
-    §3.4 (7)). What was answered before the cancel is paid, and kept; the rest costs nothing and is
-    asked again by the next run.
+    §3.4 (7)). With ``everything``, whatever is in flight is canceled, also for specs that are gone
+    or cannot be read any more. What was answered before the cancel is paid, and kept; the rest
+    costs nothing and is asked again by the next run.
     """
     names = {loaded.spec.name for loaded in specs}
     with session.writer("cancel") as ledger:
@@ -42,11 +43,11 @@ def cancel_specs(
         while True:
             pause, _ = yield from drive.settle()
             for submission in drive.open():
-                if submission.spec in names and submission.tag not in canceled:
+                if (everything or submission.spec in names) and submission.tag not in canceled:
                     canceled.add(submission.tag)
                     yield from _cancel(worker, submission)
             yield from drive.poll(force=True)
-            left = [s for s in drive.open() if s.spec in names]
+            left = [s for s in drive.open() if everything or s.spec in names]
             if not left and not drive.doubts:
                 return RunResult(exit_code=DONE)
             wait = next(pauses)

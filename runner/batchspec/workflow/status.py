@@ -52,8 +52,12 @@ class StatusReport:
     serial: int
 
 
-def read_status(session: Session, specs: Sequence[LoadedSpec]) -> StatusReport:
+def read_status(
+    session: Session, specs: Sequence[LoadedSpec], *, everything: bool = False
+) -> StatusReport:
     """Return what is in flight for the given specs, and for adopted batches.
+
+    With ``everything``, also for specs that are gone or cannot be read any more.
 
     Raises:
         StateFailure: when the ledger is damaged or newer than this program.
@@ -65,20 +69,20 @@ def read_status(session: Session, specs: Sequence[LoadedSpec]) -> StatusReport:
         )
     names = {loaded.spec.name for loaded in specs}
     now = session.clock.now()
-    rows = [s for s in reader.submissions() if s.spec in names or not s.spec]
+    rows = [s for s in reader.submissions() if everything or s.spec in names or not s.spec]
     return StatusReport(
         submissions=tuple(_status(s, now) for s in rows if s.state in OPEN),
         collected=sum(s.state is SubmissionState.COLLECTED for s in rows),
-        answers=_answers(reader, names | {""}),
+        answers=_answers(reader, None if everything else names | {""}),
         emulated=session.emulated,
         serial=reader.serial,
     )
 
 
-def _answers(reader: LedgerReader, names: Collection[str]) -> dict[Outcome, int]:
+def _answers(reader: LedgerReader, names: Collection[str] | None) -> dict[Outcome, int]:
     sums: dict[Outcome, int] = {}
     for spec, outcomes in reader.totals().items():
-        for outcome, count in outcomes.items() if spec in names else ():
+        for outcome, count in outcomes.items() if names is None or spec in names else ():
             sums[outcome] = sums.get(outcome, 0) + count
     return sums
 

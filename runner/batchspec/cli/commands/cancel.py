@@ -26,4 +26,9 @@ EXAMPLES = """\
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Cancel what is in flight."""
-    return work_on_specs(args, terminal, cancel_specs)
+    return work_on_specs(
+        args,
+        terminal,
+        lambda session, specs: cancel_specs(session, specs, everything=not args.specs),
+        usable=True,
+    )

@@ -23,4 +23,4 @@ EXAMPLES = """\
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Collect what has ended."""
-    return work_on_specs(args, terminal, collect_specs)
+    return work_on_specs(args, terminal, collect_specs, usable=True)

@@ -25,4 +25,4 @@ EXAMPLES = """\
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Take in what the workspace has and the state does not."""
-    return work_on_specs(args, terminal, recover)
+    return work_on_specs(args, terminal, recover, usable=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Selecting, add_selecting
+from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result, stopped_by
-from batchspec.cli.selection import select
+from batchspec.cli.selection import select_usable
+from batchspec.problems import has_errors
 from batchspec.report.status import status_json, status_text
 from batchspec.workflow.context import open_session
 from batchspec.workflow.status import StatusReport, read_status
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Return what is in flight; with ``--watch`` show it until nothing is."""
-    selection, problems = select(args, terminal)
+    selection, problems = select_usable(args, terminal)
     if selection is None:
         return stopped_by(problems)
     report = _read(selection, args, terminal)
@@ -64,11 +66,12 @@ def _read(selection: Selection, args: Arguments, terminal: Terminal) -> StatusRe
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
     with session:
-        return read_status(session, selection.specs)
+        return read_status(session, selection.specs, everything=not args.specs)
 
 
 def _result(report: StatusReport, terminal: Terminal, problems: tuple[Problem, ...]) -> Result:
     return Result(
+        exit_code=PROBLEMS if has_errors(problems) else DONE,
         text=status_text(report, style=terminal.out_style),
         json=status_json(report),
         problems=problems,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Selecting as Arguments
 from batchspec.cli.arguments import add_selecting as add_arguments
-from batchspec.cli.exits import DONE, ITEMS_FAILED
+from batchspec.cli.exits import DONE, ITEMS_FAILED, PROBLEMS
 from batchspec.cli.result import Result, stopped_by
-from batchspec.cli.selection import select
+from batchspec.cli.selection import select_usable
+from batchspec.problems import has_errors
 from batchspec.report.findings import findings_json, findings_text
 from batchspec.workflow.context import open_session
 from batchspec.workflow.verify import verify
@@ -29,7 +30,7 @@ EXAMPLES = """\
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Return what is not as it was recorded."""
-    selection, problems = select(args, terminal)
+    selection, problems = select_usable(args, terminal)
     if selection is None:
         return stopped_by(problems)
     session = open_session(
@@ -37,8 +38,9 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     )
     with session:
         findings = verify(session, selection.specs)
+    unread = PROBLEMS if has_errors(problems) else DONE
     return Result(
-        exit_code=ITEMS_FAILED if findings else DONE,
+        exit_code=ITEMS_FAILED if findings else unread,
         text=findings_text(findings, len(selection.specs), style=terminal.out_style),
         json=findings_json(findings),
         problems=problems,
