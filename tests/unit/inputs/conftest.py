@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 
 from batchspec.inputs.engine import Engine
-from batchspec.inputs.tables import InputTable, open_inputs
+from batchspec.inputs.tables import InputTable, Row, open_inputs, row_select
 from batchspec.problems import Problem
 from batchspec.spec.load import parse_yaml
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
 
 Opened = tuple[InputTable | None, tuple[Problem, ...]]
+Open = Callable[[str], Opened]
+Load = Callable[[str], LoadedSpec]
+Write = Callable[[Mapping[str, str | bytes]], Path]
+RowsOf = Callable[[Engine, Opened], list[Row]]
+Values = Callable[[str], list[dict[str, Any]]]
 
 _REST: Mapping[str, Any] = {
     "version": 1,
@@ -37,7 +42,7 @@ def load_text(text: str) -> LoadedSpec:
 
 
 @pytest.fixture
-def load() -> Callable[[str], LoadedSpec]:
+def load() -> Load:
     """Return a function that reads a spec from text."""
     return load_text
 
@@ -51,7 +56,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def write(root: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
+def write(root: Path) -> Write:
     """Return a function that writes files below the project folder."""
 
     def writer(files: Mapping[str, str | bytes]) -> Path:
@@ -87,10 +92,33 @@ def shared(shared_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def open_text(root: Path, engine: Engine) -> Callable[[str], Opened]:
+def open_text(root: Path, engine: Engine) -> Open:
     """Return a function that opens the inputs of a spec given as text."""
 
     def opener(text: str) -> Opened:
         return open_inputs(engine, root, load_text(text), {})
 
     return opener
+
+
+@pytest.fixture
+def rows_of() -> RowsOf:
+    """Return a function that gives the rows of opened inputs, sorted by key."""
+
+    def reader(engine: Engine, opened: Opened) -> list[Row]:
+        table, problems = opened
+        assert problems == ()
+        assert table is not None
+        return sorted(row_select(engine, table, None))
+
+    return reader
+
+
+@pytest.fixture
+def values(engine: Engine, open_text: Open, rows_of: RowsOf) -> Values:
+    """Return a function that gives the rows of a spec's inputs, sorted by key."""
+
+    def reader(text: str) -> list[dict[str, Any]]:
+        return [row.values for row in rows_of(engine, open_text(text))]
+
+    return reader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from batchspec.inputs.columns import Column
 from batchspec.problems import Problem
+from batchspec.prompt.canonical import canonical_json
 from batchspec.prompt.request import Renderer, compile_prompt
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.load import parse_yaml
@@ -66,6 +68,11 @@ _REST: Mapping[str, Any] = {
 }
 
 Compiled = tuple[Renderer | None, tuple[Problem, ...]]
+Compile = Callable[..., Compiled]
+Load = Callable[[str], LoadedSpec]
+Write = Callable[[Mapping[str, str | bytes]], Path]
+RendererOf = Callable[[Compiled], Renderer]
+ParamsOf = Callable[[Compiled, dict[str, Any]], dict[str, Any]]
 
 
 def load_text(text: str) -> LoadedSpec:
@@ -78,7 +85,7 @@ def load_text(text: str) -> LoadedSpec:
 
 
 @pytest.fixture
-def load() -> Callable[[str], LoadedSpec]:
+def load() -> Load:
     """Return a function that reads a spec from text."""
     return load_text
 
@@ -98,7 +105,7 @@ def row() -> dict[str, Any]:
 
 
 @pytest.fixture
-def write(root: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
+def write(root: Path) -> Write:
     """Return a function that writes files below the project folder."""
 
     def writer(files: Mapping[str, str | bytes]) -> Path:
@@ -112,7 +119,7 @@ def write(root: Path) -> Callable[[Mapping[str, str | bytes]], Path]:
 
 
 @pytest.fixture
-def compiled(root: Path) -> Callable[..., Compiled]:
+def compiled(root: Path) -> Compile:
     """Return a function that compiles the prompt of a spec given as text."""
 
     def compiler(text: str, **options: Any) -> Compiled:
@@ -122,7 +129,7 @@ def compiled(root: Path) -> Callable[..., Compiled]:
 
 
 @pytest.fixture
-def user(compiled: Callable[..., Compiled]) -> Callable[..., Compiled]:
+def user(compiled: Compile) -> Compile:
     """Return a function that compiles a user template."""
 
     def compiler(template: str, **options: Any) -> Compiled:
@@ -130,3 +137,29 @@ def user(compiled: Callable[..., Compiled]) -> Callable[..., Compiled]:
         return compiled(f"prompt:\n  user: |\n    {indented}\n", **options)
 
     return compiler
+
+
+@pytest.fixture
+def renderer_of() -> RendererOf:
+    """Return a function that gives the renderer of a prompt that must have been compiled."""
+
+    def getter(compiled: Compiled) -> Renderer:
+        renderer, problems = compiled
+        assert problems == ()
+        assert renderer is not None
+        return renderer
+
+    return getter
+
+
+@pytest.fixture
+def params_of(renderer_of: RendererOf) -> ParamsOf:
+    """Return a function that gives the params of a row, after checking that they are canonical."""
+
+    def getter(compiled: Compiled, row: dict[str, Any]) -> dict[str, Any]:
+        encoded = renderer_of(compiled).render(row)
+        params: dict[str, Any] = json.loads(encoded)
+        assert canonical_json(params) == encoded
+        return params
+
+    return getter
