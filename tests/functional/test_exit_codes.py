@@ -75,6 +75,27 @@ def test_over_budget(project: MakeProject) -> None:
     assert folder.batchspec("status", "--emulate").out == "Nothing is in flight (emulated).\n"
 
 
+def test_plan_tells_of_budgets(project: MakeProject) -> None:
+    """A budget that will refuse `run` is named by `plan`, in every form."""
+    folder = letters(project, f"{SPEC}budget: {{max_usd: 0.000001, max_requests: 1}}\n")
+    folder.write("batchspec.yaml", "version: 1\nbudget: {max_usd: 0.000002}\n")
+    text = folder.batchspec("plan", "--emulate")
+    assert text.code == 0, text.err
+    assert text.out.count("\nrefused: ") == 3
+    assert "`budget.max_requests` is 1." in text.out
+    assert folder.batchspec("plan", "--emulate", "--format", "markdown").out.count("Refused: ") == 3
+    assert folder.batchspec("plan", "--emulate", "--format", "json").err.count("refused: ") == 3
+    assert folder.batchspec("run", "--emulate").code == 4
+
+
+def test_plan_into_no_folder(project: MakeProject) -> None:
+    """2: `plan --out` makes no folder, since its name may be a typing error."""
+    folder = letters(project)
+    done = folder.batchspec("plan", "--emulate", "--out", "nowhere/plan.json")
+    assert (done.code, done.out) == (2, "")
+    assert not (folder.root / "nowhere").exists()
+
+
 def test_stale_plan(project: MakeProject) -> None:
     """4: a saved plan is applied once, and refused after the spec was edited."""
     folder = letters(project)
@@ -118,6 +139,7 @@ def test_detached_work_is_collected(project: MakeProject, emulator: MakeEmulator
     detached = folder.batchspec("run", "--detach")
     assert detached.code == 0, detached.err
     assert "Not complete yet" in detached.out
+    assert "`batchspec collect` takes their answers in." in detached.out
     status = folder.batchspec("status", "--format", "json").json()
     assert [submission["requests"] for submission in status["submissions"]] == [2]
     server.probe.advance(120)

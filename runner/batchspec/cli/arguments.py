@@ -33,6 +33,11 @@ class Selecting(Shared):
     """Use the emulator and its separate state instead of the API."""
 
 
+def command_of(name: str, *, emulate: bool) -> str:
+    """Return what hints tell to type: ``--emulate`` stays, or following one would cost money."""
+    return f"batchspec {name} --emulate" if emulate else f"batchspec {name}"
+
+
 Record = TypeVar("Record", bound=Shared)
 
 

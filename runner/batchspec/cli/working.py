@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from batchspec.cli.arguments import command_of
 from batchspec.cli.exits import DONE, INTERRUPTED, ITEMS_FAILED, PROBLEMS
 from batchspec.cli.progress import display_for, follow
 from batchspec.cli.result import Result, stopped_by
@@ -49,7 +50,7 @@ def work_on_specs(
     selection, problems = (select_usable if usable else select)(args, terminal)
     if selection is None:
         return stopped_by(problems)
-    again = "batchspec run --emulate" if args.emulate else "batchspec run"
+    again = command_of("run", emulate=args.emulate)
     terminal.resume_hint = f"Submitted work goes on. Run `{again}` again to collect it."
     summary = RunSummary()
     session = open_session(
@@ -57,11 +58,16 @@ def work_on_specs(
     )
     with session:
         done = follow(work(session, selection.specs), display_for(terminal), also=summary.add)
-    return _summed_up(done, summary, terminal, problems)
+    collect = command_of("collect", emulate=args.emulate)
+    return _summed_up(done, summary, terminal, problems, collect)
 
 
 def _summed_up(
-    done: RunResult, summary: RunSummary, terminal: Terminal, before: tuple[Problem, ...]
+    done: RunResult,
+    summary: RunSummary,
+    terminal: Terminal,
+    before: tuple[Problem, ...],
+    collect: str,
 ) -> Result:
     """Return the end; a command that left specs ``before`` it out is not simply done."""
     code = done.exit_code
@@ -70,7 +76,7 @@ def _summed_up(
         code, ending = PROBLEMS, _LEFT_OUT
     found = before + done.problems
     data = summary_json(summary, exit_code=code) | problems_json(found)
-    text = summary_text(summary, style=terminal.out_style)
+    text = summary_text(summary, style=terminal.out_style, collect=collect)
     if ending and (text or done.exit_code == DONE):
         text = f"{text}\n{ending}\n" if text else f"{ending}\n"
     return Result(exit_code=code, text=text, json=data, problems=found)

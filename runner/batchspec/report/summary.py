@@ -57,9 +57,19 @@ class RunSummary:
         return self.specs.setdefault(spec, SpecSummary(name=spec))
 
 
-def summary_text(summary: RunSummary, *, style: Style = PLAIN) -> str:
-    """Return every spec's statuses, cost, outputs, checks and failed items."""
+def summary_text(
+    summary: RunSummary, *, style: Style = PLAIN, collect: str = "batchspec collect"
+) -> str:
+    """Return every spec's statuses, cost, outputs, checks and failed items.
+
+    Args:
+        summary: What was gathered.
+        style: Colours.
+        collect: The command that takes in answers that are not here yet.
+    """
     blocks = ["\n".join(_spec(spec, style)) for spec in summary.specs.values()]
+    if any(spec.done is not None and not spec.done.complete for spec in summary.specs.values()):
+        blocks.append(f"When batches have ended, `{collect}` takes their answers in.")
     return "\n\n".join(blocks) + "\n" if blocks else ""
 
 

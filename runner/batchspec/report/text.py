@@ -24,22 +24,37 @@ if TYPE_CHECKING:
 _NAMED_FAILURES = 10
 
 
-def plan_text(plan: Plan, *, style: Style = PLAIN) -> str:
-    """Return the plan of all selected specs, ending with one line of totals."""
-    blocks = [_spec(spec, style) for spec in plan.specs]
-    return "\n\n".join([*blocks, style.bold(_totals(plan))]) + "\n"
+def plan_text(
+    plan: Plan,
+    *,
+    style: Style = PLAIN,
+    command: str = "batchspec run",
+    refusals: Sequence[str] = (),
+) -> str:
+    """Return the plan of all selected specs, ending with one line of totals.
+
+    Args:
+        plan: The plan.
+        style: Colours.
+        command: What hints tell to type; it stays on the state that was planned against.
+        refusals: Why `run` would refuse this plan, in full sentences.
+    """
+    blocks = [_spec(spec, style, command) for spec in plan.specs]
+    last = [style.bold(_totals(plan, command))]
+    last += [f"{style.bad('refused:')} {clean_line(why)}" for why in refusals]
+    return "\n\n".join([*blocks, "\n".join(last)]) + "\n"
 
 
-def _spec(spec: SpecPlan, style: Style) -> str:
+def _spec(spec: SpecPlan, style: Style, command: str) -> str:
     head = f"{style.bold(spec.name)} ({clean_line(spec.model)}), {count(spec.items, 'item')}"
-    lines = [head, *_actions(spec, style)]
+    lines = [head, *_actions(spec, style, command)]
     if spec.requests:
         lines += ["", *_price(spec)]
         lines += [f"  note: {clean_line(note)}" for note in spec.estimate.notes]
     return "\n".join(lines)
 
 
-def _actions(spec: SpecPlan, style: Style) -> Iterator[str]:
+def _actions(spec: SpecPlan, style: Style, command: str) -> Iterator[str]:
     """One line per reason and per other action, most urgent first."""
     keys = _Keys(spec.changes)
     for reason, items in spec.reasons.items():
@@ -52,7 +67,7 @@ def _actions(spec: SpecPlan, style: Style) -> Iterator[str]:
         yield _line(style.warn(">"), spec.counts.in_flight, "in flight", "")
     if spec.counts.failed:
         yield _line(style.bad("!"), spec.counts.failed, "failed", "")
-        yield from _failures(spec)
+        yield from _failures(spec, command)
     if spec.counts.removed:
         sample = keys.sample(Action.REMOVED, None, spec.counts.removed)
         yield _line(style.dim("-"), spec.counts.removed, "removed", sample)
@@ -72,7 +87,7 @@ def _shared(counts: Counts) -> str:
     return f"{number(counts.duplicate)} of them ask what others ask; one request answers all alike."
 
 
-def _failures(spec: SpecPlan) -> Iterator[str]:
+def _failures(spec: SpecPlan, command: str) -> Iterator[str]:
     """Name failed items: they are never resubmitted silently, so they must be seen."""
     failed = [change for change in spec.changes if change.action is Action.FAILED]
     for change in failed[:_NAMED_FAILURES]:
@@ -81,7 +96,7 @@ def _failures(spec: SpecPlan) -> Iterator[str]:
     if spec.counts.failed > len(failed[:_NAMED_FAILURES]):
         rest = spec.counts.failed - len(failed[:_NAMED_FAILURES])
         yield f"      and {number(rest)} more"
-    yield "      Their retries are spent; `batchspec run --retry-failed` asks again."
+    yield f"      Their retries are spent; `{command} --retry-failed` asks again."
 
 
 def _price(spec: SpecPlan) -> Iterator[str]:
@@ -104,10 +119,10 @@ def _cost(estimate: Estimate) -> str:
     return ", ".join(parts)
 
 
-def _totals(plan: Plan) -> str:
+def _totals(plan: Plan, command: str) -> str:
     items = sum(spec.counts.submit for spec in plan.specs)
     if not items:
-        return f"Nothing to submit.{_waiting(plan)}"
+        return f"Nothing to submit.{_waiting(plan, command)}"
     requests = count(sum(spec.requests for spec in plan.specs), "request")
     batches = count(sum(spec.batches for spec in plan.specs), "batch", "batches")
     return (
@@ -115,13 +130,13 @@ def _totals(plan: Plan) -> str:
     )
 
 
-def _waiting(plan: Plan) -> str:
+def _waiting(plan: Plan, command: str) -> str:
     """Say that answers are on their way, which "nothing to submit" alone would hide."""
     open_items = sum(spec.counts.in_flight for spec in plan.specs)
     if not open_items:
         return ""
     verb = "is" if open_items == 1 else "are"
-    return f" {count(open_items, 'item')} {verb} in flight; `batchspec run` collects."
+    return f" {count(open_items, 'item')} {verb} in flight; `{command}` collects."
 
 
 def _total_price(plan: Plan) -> str:

@@ -116,6 +116,20 @@ def test_answers_on_their_way() -> None:
     assert text.endswith("Nothing to submit. 1 item is in flight; `batchspec run` collects.\n")
 
 
+def test_hints_keep_to_the_emulator() -> None:
+    """A hint of an emulated plan, typed as it stands, never reaches the API."""
+    emulated = plan_text(Plan(specs=(FULL,)), command="batchspec run --emulate")
+    assert "`batchspec run --emulate --retry-failed` asks again." in emulated
+    waiting = plan_text(Plan(specs=(quiet(in_flight=2),)), command="batchspec run --emulate")
+    assert waiting.endswith("2 items are in flight; `batchspec run --emulate` collects.\n")
+
+
+def test_a_budget_that_refuses_is_told() -> None:
+    """Below the totals stands why `run` would submit none of it."""
+    told = plan_text(Plan(specs=(FULL,)), refusals=("Spec 'a' costs too much.",))
+    assert told == f"{FULL_SCREEN}refused: Spec 'a' costs too much.\n"
+
+
 def test_totals_of_two_specs() -> None:
     """The last line adds up all specs; a spec with nothing to submit adds nothing."""
     text = plan_text(Plan(specs=(FULL, quiet(unchanged=3), FULL)))

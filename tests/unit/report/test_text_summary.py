@@ -95,9 +95,10 @@ def test_incomplete_spec_says_so() -> None:
         usd_total=None,
         complete=False,
     )
-    assert summary_text(gathered(detached)) == (
+    assert summary_text(gathered(detached), collect="batchspec collect --emulate") == (
         "triage, 5 items\n  5 requests submitted\n"
-        "  Not complete yet: answers are in flight or held back.\n"
+        "  Not complete yet: answers are in flight or held back.\n\n"
+        "When batches have ended, `batchspec collect --emulate` takes their answers in.\n"
     )
 
 

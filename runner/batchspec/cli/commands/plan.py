@@ -10,10 +10,13 @@ from batchspec.cli.arguments import (
     Selecting,
     add_retry_failed,
     add_selecting,
+    command_of,
 )
 from batchspec.cli.exits import DONE, TO_SUBMIT
+from batchspec.cli.refusals import refusals
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select
+from batchspec.errors import UsageFailure
 from batchspec.plan.planfile import write_plan
 from batchspec.report.json import plan_json
 from batchspec.report.markdown import plan_markdown
@@ -23,6 +26,7 @@ from batchspec.workflow.planning import PlanOptions, plan_specs
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from batchspec.cli.terminal import Terminal
     from batchspec.plan.model import Plan
@@ -59,36 +63,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
-    """Plan the selected specs."""
+    """Plan the selected specs.
+
+    Raises:
+        UsageFailure: ``--out`` names a folder that does not exist.
+    """
     selection, problems = select(args, terminal)
     if selection is None:
         return stopped_by(problems)
+    _require_folder(args.out)
     session = open_session(
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
     with session:
         options = PlanOptions(retry_failed=args.retry_failed)
         plan, found = plan_specs(session, selection.specs, options)
+        refused = () if plan is None else refusals(session, plan, selection.specs)
     problems += found
     if plan is None:
         return stopped_by(problems)
+    if args.format == "json":
+        for why in refused:
+            terminal.note(f"refused: {why}")
     if args.out is not None:
         write_plan(args.out, plan)
-        terminal.note(f"The plan is in {args.out}; `batchspec apply {args.out}` submits it.")
+        terminal.note(_saved(args.out, emulate=args.emulate))
     return Result(
         exit_code=TO_SUBMIT if args.detailed_exitcode and _submits(plan) else DONE,
-        text=_text(plan, args, terminal),
+        text=_text(plan, refused, args, terminal),
         json=plan_json(plan) if args.format == "json" else None,
         problems=problems,
     )
+
+
+def _saved(path: Path, *, emulate: bool) -> str:
+    apply = command_of(f"apply {path}", emulate=emulate)
+    return f"The plan is in {path}; `{apply}` submits it."
+
+
+def _require_folder(out: Path | None) -> None:
+    if out is not None and not out.parent.is_dir():
+        raise UsageFailure(
+            f"The folder {out.parent} does not exist, so no plan can be saved there.",
+            hint="Make the folder, or name a file in one that exists.",
+        )
 
 
 def _submits(plan: Plan) -> bool:
     return any(spec.requests for spec in plan.specs)
 
 
-def _text(plan: Plan, args: Arguments, terminal: Terminal) -> str:
+def _text(plan: Plan, refused: Sequence[str], args: Arguments, terminal: Terminal) -> str:
     """Return the plan in the form asked for; JSON has a field of its own."""
     if args.format == "markdown":
-        return plan_markdown(plan)
-    return plan_text(plan, style=terminal.out_style) if args.format == "text" else ""
+        return (
+            "\n\n".join([plan_markdown(plan).rstrip("\n"), *(f"Refused: {why}" for why in refused)])
+            + "\n"
+        )
+    if args.format == "json":
+        return ""
+    command = command_of("run", emulate=args.emulate)
+    return plan_text(plan, style=terminal.out_style, command=command, refusals=refused)
