@@ -31,6 +31,16 @@ DEFINITE = frozenset((400, 401, 402, 403, 404, 413, 422, 429))
 """Statuses that prove nothing was made, when they carry the API's envelope (protocol §3.3)."""
 
 
+UNDATED = dt.datetime.max.replace(tzinfo=dt.UTC)
+"""Stands in for a ``created_at`` that is missing: never old enough to end a walk."""
+
+
+def _status(text: object) -> ProcessingStatus:
+    """Return the status; one that this version does not know is not an end."""
+    known = {status.value: status for status in ProcessingStatus}
+    return known.get(str(text), ProcessingStatus.IN_PROGRESS)
+
+
 def parse_batch(body: bytes) -> Batch:
     """Return the batch of a 2xx answer.
 
@@ -50,18 +60,19 @@ def batch_of(raw: Mapping[str, Any]) -> Batch:
         ValueError: when a field that matters is missing or of another type.
     """
     try:
-        counts = raw["request_counts"]
+        counts = raw.get("request_counts") or {}
+        results_url = raw.get("results_url")
         return Batch(
             id=str(raw["id"]),
-            status=ProcessingStatus(raw["processing_status"]),
+            status=_status(raw["processing_status"]),
             counts=RequestCounts(
-                **{name: int(counts.get(name, 0)) for name in RequestCounts.__slots__}
+                **{name: int(counts.get(name) or 0) for name in RequestCounts.__slots__}
             ),
-            created_at=_required(raw.get("created_at")),
+            created_at=_time(raw.get("created_at")) or UNDATED,
             expires_at=_time(raw.get("expires_at")),
             ended_at=_time(raw.get("ended_at")),
             archived_at=_time(raw.get("archived_at")),
-            results_url=raw.get("results_url"),
+            results_url=results_url if isinstance(results_url, str) else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the answer is not a message batch: {error!r}") from error
@@ -135,18 +146,21 @@ def _envelope(body: bytes) -> tuple[dict[str, Any], str | None]:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a ``retry-after`` header asks to wait; its date form is not used."""
+    """Return the seconds that a ``retry-after`` header asks to wait, in either of its forms."""
+    text = headers.get("retry-after")
     try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
+        return None if text is None else max(0.0, float(text))
+    except ValueError:
+        until, now = _http_date(text), _http_date(headers.get("date"))
+        return None if until is None or now is None else max(0.0, (until - now).total_seconds())
 
 
 def _http_date(text: str | None) -> dt.datetime | None:
     try:
-        return None if text is None else parsedate_to_datetime(text)
+        moment = None if text is None else parsedate_to_datetime(text)
     except ValueError:
         return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=dt.UTC)
 
 
 def _time(text: str | None) -> dt.datetime | None:

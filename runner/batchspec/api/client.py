@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from batchspec.api.answers import failure_of, parse_batch, parse_page
-from batchspec.api.port import ApiFailure, Batch, CreateBody, FailureKind, Page
+from batchspec.api.port import ApiFailure, Batch, CreateBody, FailureKind, Page, ResultStream
 from batchspec.crashpoints import reached
 
 if TYPE_CHECKING:
@@ -130,35 +130,54 @@ class SdkClient:
         return _parsed(parse_batch, answer.content)
 
     @contextlib.contextmanager
-    def results(self, batch: Batch) -> Iterator[Iterator[bytes]]:
+    def results(self, batch: Batch) -> Iterator[ResultStream]:
         """Open the results as a stream of byte chunks, from the configured host only."""
-        url = self._results_url(batch)
+        first, *others = self._results_urls(batch)
+        with contextlib.ExitStack() as stack:
+            try:
+                response = self._opened(stack, first)
+            except ApiFailure as failure:
+                if failure.kind is not FailureKind.NOT_FOUND or not others:
+                    raise
+                response = self._opened(stack, others[0])
+            framed = not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
+            yield ResultStream(pieces=self._pieces(response), framed=framed)
+
+    def _opened(self, stack: contextlib.ExitStack, url: str) -> Any:
         headers = {k: v for k, v in self._client.default_headers.items() if isinstance(v, str)}
         headers["Accept"] = "application/binary"
-        with contextlib.ExitStack() as stack:
-            with self._translated():
-                response = stack.enter_context(
-                    self._transport.stream("GET", url, headers=headers, timeout=60.0)
+        with self._translated():
+            response = stack.enter_context(
+                self._transport.stream("GET", url, headers=headers, timeout=60.0)
+            )
+            if not response.is_success:
+                raise failure_of(
+                    response.status_code, response.read(), response.headers, create=False
                 )
-                if not response.is_success:
-                    raise failure_of(
-                        response.status_code, response.read(), response.headers, create=False
-                    )
-            yield self._pieces(response)
+        return response
 
     def _pieces(self, response: Any) -> Iterator[bytes]:
         with self._translated():
             yield from response.iter_bytes(RESULT_PIECE)
 
-    def _results_url(self, batch: Batch) -> str:
-        """Return where to read results: the path the API names, on the host we were told to use."""
+    def _results_urls(self, batch: Batch) -> tuple[str, ...]:
+        """Return where to read results, always on the host we were told to use.
+
+        First the path that the API names, then the one it had so far (fact sheet §1.1).
+        """
         base = str(self._client.base_url).rstrip("/")
-        named = urlsplit(batch.results_url or "")
-        prefix = urlsplit(base).path.rstrip("/")
-        path = named.path if named.path.startswith("/") else f"{BATCHES}/{batch.id}/results"
+        standard = f"{base}{BATCHES}/{batch.id}/results"
+        try:
+            named = urlsplit(batch.results_url or "")
+        except ValueError:
+            return (standard,)
+        if not named.path.startswith("/") or not (named.path + named.query).isprintable():
+            return (standard,)
+        path, prefix = named.path, urlsplit(base).path.rstrip("/")
         if prefix and path.startswith(f"{prefix}/"):
             path = path.removeprefix(prefix)
-        return base + path + (f"?{named.query}" if named.query else "")
+        first = base + path + (f"?{named.query}" if named.query else "")
+        return (first,) if first == standard else (first, standard)
 
     def _get(self, path: str, query: Mapping[str, object]) -> Any:
         options: Any = {"params": query}

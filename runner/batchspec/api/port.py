@@ -124,6 +124,15 @@ class CreateBody:
         return CreateBody(length=self.length, pieces=pieces)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultStream:
+    """The bytes of a results file on their way."""
+
+    pieces: Iterator[bytes]
+    framed: bool
+    """Length or chunks say where it ends; without either a cut looks like the end."""
+
+
 class BatchApi(Protocol):
     """The calls of fact sheet §1.1 that the program makes."""
 
@@ -154,7 +163,7 @@ class BatchApi(Protocol):
         """Ask for a batch to be canceled."""
         ...
 
-    def results(self, batch: Batch) -> AbstractContextManager[Iterator[bytes]]:
+    def results(self, batch: Batch) -> AbstractContextManager[ResultStream]:
         """Open the results as a stream of byte chunks, from the configured host only.
 
         Raises:

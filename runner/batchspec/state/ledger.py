@@ -131,7 +131,14 @@ class Ledger(LedgerReader, Protocol):
         ...
 
     def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
-        """ARMED, UNKNOWN or ABANDONED → BOUND."""
+        """ARMED, UNKNOWN, ABANDONED or LOST_RESULTS → BOUND."""
+        ...
+
+    def reclaim(self, tag: str, claims: Iterable[Claim]) -> int:
+        """Give a submission that was given up, and is not, its free questions back.
+
+        A question that another submission holds, or that is answered, is left alone.
+        """
         ...
 
     def release(self, tag: str, state: SubmissionState, detail: str) -> None:

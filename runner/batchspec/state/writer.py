@@ -131,7 +131,7 @@ class SqliteLedger(SqliteReader):
             self._move(tag, (S.ARMED, S.UNKNOWN), state=S.UNKNOWN, detail=detail)
 
     def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
-        """ARMED, UNKNOWN or ABANDONED → BOUND; the ballast pays for the room it needs."""
+        """ARMED, UNKNOWN, ABANDONED or LOST_RESULTS → BOUND; the ballast makes room for it."""
         try:
             self._bind(tag, batch_id, created_at)
         except Exception:
@@ -144,13 +144,25 @@ class SqliteLedger(SqliteReader):
         with self._transaction("bind"):
             self._move(
                 tag,
-                (S.ARMED, S.UNKNOWN, S.ABANDONED),
+                (S.ARMED, S.UNKNOWN, S.ABANDONED, S.LOST_RESULTS),
                 state=S.BOUND,
                 batch_id=batch_id,
                 created_at=created_at,
                 detail="",
             )
             self._db.execute("DELETE FROM foreign_batches WHERE id = ?", (batch_id,))
+
+    def reclaim(self, tag: str, claims: Iterable[Claim]) -> int:
+        """Give a submission that was given up its free questions back; return how many."""
+        with self._transaction("reclaim"):
+            number, _ = self._get(tag)
+            before = self._db.total_changes
+            rows = [
+                (digest, number, attempt, row_sum(digest, number, attempt, 0, None, None))
+                for digest, attempt in sorted(claims)
+            ]
+            self._db.executemany(_CLAIM, rows)
+            return self._db.total_changes - before
 
     def keep_ballast(self) -> None:
         """Set room aside for the next `bind`; a full disk shows here, before anything is paid."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from batchspec.api.port import CreateBody
 from batchspec.durable import PIECE
-from batchspec.plan.hashing import custom_id
+from batchspec.plan.hashing import custom_id, parse_custom_id
 from batchspec.plan.pack import Packed, pack
 from batchspec.plan.questions import Question, Spool
 from batchspec.problems import Problem
@@ -137,6 +137,14 @@ def pack_claim(digest16: bytes, attempt: int) -> bytes:
 def claims(chunk: Chunk) -> Iterator[Claim]:
     """Yield what a chunk asks, as the ledger claims it."""
     yield from _CLAIM.iter_unpack(chunk.asked)
+
+
+def segment_claims(session: Session, segment: str) -> Iterator[Claim]:
+    """Yield what a request segment asks, as the ledger claims it."""
+    for name in ids(session, segment):
+        parsed = parse_custom_id(name)
+        if parsed is not None:
+            yield parsed.digest16, parsed.attempt
 
 
 def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:

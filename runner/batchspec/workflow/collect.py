@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from batchspec.api.port import ApiFailure, Batch, FailureKind
+from batchspec.api.port import ApiFailure, Batch, FailureKind, ResultStream
 from batchspec.crashpoints import reached
 from batchspec.durable import disk_errors
-from batchspec.errors import NetworkFailure, StateFailure
+from batchspec.errors import StateFailure
 from batchspec.events import Collected, Event, Notice, Waiting
 from batchspec.outputs.rows import (
     AnswerWriter,
@@ -51,7 +51,8 @@ class Answers:
     """Number of requests in the batch."""
     found: set[str] = field(default_factory=set)
     oddities: dict[str, int] = field(default_factory=dict)
-    """Why lines were passed over, and how many."""
+    """Why lines of the newest read were passed over, and how many."""
+    _read: set[str] = field(default_factory=set)
 
     def load(self) -> None:
         """Take in what an earlier read, perhaps of another process, left on disk."""
@@ -66,22 +67,26 @@ class Answers:
                         target.write(line)
             kept.unlink()
 
-    def take(self, pieces: Iterator[bytes]) -> None:
-        """Append the new lines of one read.
+    def take(self, stream: ResultStream) -> bool:
+        """Append the new lines of one read; tell whether the read provably came to the end.
 
         Raises:
             DiskFailure: the disk is full; what was written before stays.
             ApiFailure: the stream broke; the lines before that are kept.
         """
+        self.oddities.clear()
+        self._read.clear()
+        line = b"\n"
         with self.path.open("ab") as target:
             try:
-                for line in split_lines(pieces):
+                for line in split_lines(stream.pieces):
                     if self._is_new(line):
                         with disk_errors("write a result line"):
                             target.write(line + b"\n")
             finally:
                 with disk_errors("write result lines"):
                     target.flush()
+        return stream.framed and not isinstance(read_id(line), Oddity)
 
     def _is_new(self, line: bytes) -> bool:
         name = read_id(line)
@@ -89,9 +94,12 @@ class Answers:
             reason = name.reason
         elif not self._ours(name):
             reason = "the line answers a request that was not sent"
-        elif name in self.found:
+        elif name in self._read:
             reason = "the line repeats an answer"
         else:
+            self._read.add(name)
+            if name in self.found:
+                return False
             self.found.add(name)
             return True
         self.oddities[reason] = self.oddities.get(reason, 0) + 1
@@ -144,14 +152,19 @@ def download(
     doing = f"reading the results of {batch.id}"
     clock, waits = worker.session.clock, worker.session.waits
     started, pauses, steady = clock.elapsed(), waits.backoffs(), 0
+    since = started
     while not answers.is_complete():
         before = len(answers.found)
-        failure = _read_once(worker, batch, answers, started)
-        steady = steady + 1 if failure is None and len(answers.found) == before else 0
-        if answers.is_complete() or (steady >= STEADY_READS and answers.found):
+        failure, whole = _read_once(worker, batch, answers, started)
+        if failure is not None or len(answers.found) > before:
+            steady, since = 0, clock.elapsed()
+        else:
+            steady += 1
+        proven = (whole and answers.found) or clock.elapsed() - since >= waits.proof
+        if answers.is_complete() or (steady >= STEADY_READS and proven):
             break
-        if clock.elapsed() - started > waits.patience:
-            raise _incomplete(answers, batch) if failure is None else given_up(doing, failure)
+        if failure is not None and clock.elapsed() - started > waits.patience:
+            raise given_up(doing, failure)
         why = _so_far(answers) if failure is None else failure.message
         pause = next(pauses)
         yield Waiting(why=f"{doing}: {why}", seconds=pause)
@@ -160,41 +173,40 @@ def download(
     return answers
 
 
-def _read_once(worker: Worker, batch: Batch, answers: Answers, started: float) -> ApiFailure | None:
-    """Read the stream once; return what broke it off when reading again may help."""
+def _read_once(
+    worker: Worker, batch: Batch, answers: Answers, started: float
+) -> tuple[ApiFailure | None, bool]:
+    """Read the stream once.
+
+    Returns:
+        What broke it off when reading again may help, and whether it provably came to its end.
+    """
     try:
-        with worker.api.results(batch) as pieces:
-            answers.take(pieces)
+        with worker.api.results(batch) as stream:
+            whole = answers.take(stream)
     except ApiFailure as failure:
         if failure.kind not in PASSING and not _may_appear(worker, batch, failure, started):
             raise
-        return failure
+        return failure, False
     reached("downloaded")
-    return None
+    return None, whole
 
 
 def _may_appear(worker: Worker, batch: Batch, failure: ApiFailure, started: float) -> bool:
     """A 404 on a batch that exists can pass (fact sheet §12.6), but not one on archived results."""
     if failure.kind is not FailureKind.NOT_FOUND or batch.archived_at is not None:
         return False
-    return worker.session.clock.elapsed() - started < worker.session.waits.settle
+    return worker.session.clock.elapsed() - started < worker.session.waits.patience
 
 
 def _so_far(answers: Answers) -> str:
     return f"{len(answers.found)} of {answers.total} answers so far"
 
 
-def _incomplete(answers: Answers, batch: Batch) -> NetworkFailure:
-    return NetworkFailure(
-        f"The results of {batch.id} are incomplete: {_so_far(answers)}.",
-        hint="What was read is kept. Run `batchspec collect` later to read the rest; nothing is "
-        "asked again before that.",
-    )
-
-
 def _told(answers: Answers, batch: Batch) -> Iterator[Event]:
     for reason, count in sorted(answers.oddities.items()):
-        yield Notice(message=f"{count} lines of {batch.id} were passed over: {reason}.")
+        lines = "1 line" if count == 1 else f"{count} lines"
+        yield Notice(message=f"{lines} of {batch.id} passed over: {reason}.")
 
 
 def take_in(
@@ -219,7 +231,7 @@ def take_in(
     verdicts = derive(worker.session, submission, segment, judge)
     answered = sum(verdict.outcome in ANSWERED for verdict in verdicts)
     if submission.segment is None:
-        record = _with_results(submission, segment)
+        record = replace(submission, results=segment, state=SubmissionState.COLLECTED)
         answered = worker.ledger.adopt(record, verdicts)
         worker.note_serial()
     else:
@@ -299,10 +311,6 @@ def _missing(answers: Answers) -> list[Verdict]:
     return missing
 
 
-def _with_results(submission: Submission, segment: str) -> Submission:
-    return replace(submission, results=segment, state=SubmissionState.COLLECTED)
-
-
 def collect(
     worker: Worker,
     submission: Submission,
@@ -315,7 +323,7 @@ def collect(
         NetworkFailure: the results cannot be read now; a later run goes on.
     """
     worker.ledger.ended(submission.tag, batch.ended_at)
-    submission = _ended(submission, batch)
+    submission = replace(submission, ended_at=batch.ended_at, batch_id=batch.id)
     expected = yield from _expected(worker, submission)
     try:
         answers = yield from download(worker, batch, tag=submission.tag, expected=expected)
@@ -373,10 +381,6 @@ def mend(worker: Worker) -> Generator[Event, None, None]:
         worker.ledger.collect(submission.tag, segment, ())
         answers.discard()
         yield Notice(message=f"Read the answers of {batch_id} again: its segment was damaged.")
-
-
-def _ended(submission: Submission, batch: Batch) -> Submission:
-    return replace(submission, ended_at=batch.ended_at, batch_id=batch.id)
 
 
 def _lose(worker: Worker, submission: Submission, batch: Batch) -> Iterator[Event]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
+from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.manifest import has_real_answers
 from batchspec.outputs.rows import Judge
@@ -26,6 +27,7 @@ from batchspec.workflow.survey import Wanted, survey
 from batchspec.workflow.worker import Worker
 
 S = SubmissionState
+FAILED_CREATES = 3
 ONE_BY_ONE = 20
 """Up to so many open batches are retrieved one by one; more are read from the listing."""
 
@@ -48,6 +50,7 @@ class Drive:
     doubts: dict[str, Doubt] = field(default_factory=dict)
     surveyed: bool = False
     _next_poll: float = 0.0
+    _failed_creates: int = 0
     _gone_since: dict[str, float] = field(default_factory=dict)
 
     def resume(self) -> None:
@@ -83,6 +86,7 @@ class Drive:
             still = yield from settle(self.worker, doubt)
             if still is None:
                 del self.doubts[tag]
+                self._count_decided(doubt.submission)
                 continue
             if still.candidates:
                 names = ", ".join(still.candidates)
@@ -100,6 +104,27 @@ class Drive:
                 )
             pause = still.seconds if not pause else min(pause, still.seconds)
         return pause, candidates
+
+    def _count_decided(self, submission: Submission) -> None:
+        """Count a decided create; a server that makes none of several in a row is given up on.
+
+        Raises:
+            NetworkFailure: `FAILED_CREATES` creates in a row were answered badly and not made.
+        """
+        (now,) = (s for s in self.worker.ledger.submissions() if s.tag == submission.tag)
+        if now.state is not S.ABANDONED:
+            self._failed_creates = 0
+            if submission.spec in self.jobs:
+                self.jobs[submission.spec].submitted += submission.requests
+            return
+        self._failed_creates += 1
+        if self._failed_creates >= FAILED_CREATES:
+            raise NetworkFailure(
+                f"{self._failed_creates} create calls in a row were answered badly and made no "
+                f"batch; the last answer was: {submission.detail}.",
+                hint="Nothing of them was made or paid. Try again later; if the answer speaks of "
+                "size (413), lower `batch.max_bytes` in the spec.",
+            )
 
     def poll(self, *, force: bool = False) -> Generator[Event, None, int]:
         """Collect the batches that have ended, when a look is due; return how many."""
@@ -159,7 +184,7 @@ class Drive:
         """A 404 on a batch that was made can pass (fact sheet §12.6); in the end it is a loss."""
         now = self.worker.session.clock.elapsed()
         since = self._gone_since.setdefault(submission.tag, now)
-        if now - since < self.worker.session.waits.settle:
+        if now - since < self.worker.session.waits.patience:
             yield Notice(message=f"{submission.batch_id} cannot be found at the moment.")
             return
         detail = f"{submission.batch_id} cannot be found any more"
@@ -221,7 +246,9 @@ class Drive:
         if sent is Sent.TOO_LARGE:
             job.chunks.extendleft(reversed(halves(self.worker.session, chunk)))
             return True
-        job.submitted += chunk.requests
+        if sent is Sent.BOUND:
+            self._failed_creates = 0
+            job.submitted += chunk.requests
         job.first = job.first or chunk.tag
         if chunk.canary:
             job.canary = chunk.tag

@@ -7,10 +7,10 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
-from batchspec.events import Event
+from batchspec.events import Event, Waiting
 from batchspec.outputs.rows import Oddity, read_line
 from batchspec.plan.hashing import CustomId, parse_custom_id
-from batchspec.workflow.patience import GONE, patiently
+from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
 
 RETENTION = dt.timedelta(days=29)
@@ -84,19 +84,28 @@ def owner(worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
     if batch.status is not ProcessingStatus.ENDED or batch.archived_at is not None:
         return None
 
-    def first_line() -> Owner | None:
-        with worker.api.results(batch) as pieces:
-            for line in split_lines(pieces):
-                answer = read_line(line)
-                if not isinstance(answer, Oddity):
-                    return Owner(id=parse_custom_id(answer.custom_id))
-        return None
+    pauses = worker.session.waits.backoffs()
+    for _ in range(OWNER_READS):
+        try:
+            return _first_line(worker, batch)
+        except ApiFailure as failure:
+            pause = next(pauses)
+            yield Waiting(why=f"reading {batch.id}: {failure.message}", seconds=pause)
+            worker.session.clock.sleep(pause)
+    return None
 
-    try:
-        doing = f"reading {batch.id}"
-        return (yield from patiently(worker.session, first_line, doing, handled=GONE))
-    except ApiFailure:
-        return None
+
+OWNER_READS = 3
+"""How often the first line of somebody's batch is tried in one go."""
+
+
+def _first_line(worker: Worker, batch: Batch) -> Owner | None:
+    with worker.api.results(batch) as stream:
+        for line in split_lines(stream.pieces):
+            answer = read_line(line)
+            if not isinstance(answer, Oddity):
+                return Owner(id=parse_custom_id(answer.custom_id))
+    return None
 
 
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

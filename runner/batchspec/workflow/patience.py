@@ -63,10 +63,21 @@ def patience_with(session: Session, failure: ApiFailure, *, idle: bool) -> float
 
 
 def pause_after(session: Session, failure: ApiFailure, pause: float) -> float:
-    """Return how long to wait: what the server asks for, within the cap, or the next backoff."""
+    """Return how long to wait: what the server asks for, or the next backoff.
+
+    Raises:
+        NetworkFailure: the server asks for more than the longest pause.
+    """
     if failure.retry_after is None:
         return pause
-    return min(max(failure.retry_after, 0.05), session.waits.rate_limit_most)
+    if failure.retry_after > session.waits.rate_limit_most:
+        raise NetworkFailure(
+            f"The API asks to wait {failure.retry_after:,.0f} s before the next call "
+            f"({failure.message}).",
+            hint="That is too long to wait here. Whatever was submitted goes on; run the same "
+            "command again then.",
+        )
+    return max(failure.retry_after, 0.05)
 
 
 def given_up(doing: str, failure: ApiFailure) -> NetworkFailure:

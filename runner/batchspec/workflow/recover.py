@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+from batchspec.api.port import ApiFailure
 from batchspec.events import Event, Notice, Waiting
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
+from batchspec.state.model import SubmissionState
 from batchspec.workflow.collect import mend
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
@@ -37,6 +39,7 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
         drive = Drive(worker=worker, jobs=jobs, judge=rounds.judge_of)
         drive.resume()
         yield from _settled(worker, drive)
+        yield from _find_lost(worker)
         sight = yield from look(worker)
         wanted = Wanted(judge=rounds.judge_of, everything=True)
         taken = yield from survey(worker, wanted, sight)
@@ -44,6 +47,20 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
         yield from mend(worker)
         yield Notice(message=_summary(taken, jobs))
     return RunResult(exit_code=DONE, problems=tuple(problems))
+
+
+def _find_lost(worker: Worker) -> Generator[Event, None, None]:
+    """Look again for batches whose results could not be read."""
+    for submission in worker.ledger.submissions((SubmissionState.LOST_RESULTS,)):
+        if submission.batch_id is None:
+            continue
+        try:
+            batch = worker.api.retrieve(submission.batch_id)
+        except ApiFailure:
+            continue
+        if batch.archived_at is None:
+            worker.ledger.bind(submission.tag, batch.id, batch.created_at)
+            yield Notice(message=f"{batch.id} can be found again; its answers are taken in.")
 
 
 def _settled(worker: Worker, drive: Drive) -> Generator[Event, None, None]:

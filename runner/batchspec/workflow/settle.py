@@ -7,7 +7,6 @@ Absence counts only in the same workspace, seen twice after the settling time of
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
@@ -20,8 +19,6 @@ from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.worker import Worker
 
 LEAST_PAUSE = 0.05
-BEFORE_ARMING = dt.timedelta(minutes=10)
-"""A batch created longer than this before arming cannot be the one; protocol §3.4 (2)."""
 
 
 @dataclass(slots=True)
@@ -35,6 +32,8 @@ class Doubt:
     """Between looks at a candidate that has not ended."""
     absent_at: float | None = None
     """Clock reading of the first listing that counts as absence."""
+    unread: dict[str, float] = field(default_factory=dict)
+    """Ended candidates that cannot be read, and since when."""
     absent_ids: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -55,7 +54,8 @@ def settle(worker: Worker, doubt: Doubt) -> Generator[Event, None, Open | None]:
         Ambiguous: the listing is not provably that of the workspace in which it was armed.
     """
     submission = doubt.submission
-    listing = yield from walk(worker, _stop_at(submission))
+    # Only the anchor ends the walk: times of creation are the server's word, and may be off.
+    listing = yield from walk(worker, lambda batch: batch.id == submission.anchor)
     yield from _prove_workspace(worker, submission, listing)
     candidates = _candidates(worker, submission, listing)
     waiting: list[str] = []
@@ -65,6 +65,7 @@ def settle(worker: Worker, doubt: Doubt) -> Generator[Event, None, Open | None]:
             continue
         found = yield from owner(worker, batch)
         if found is None:
+            _must_be_readable(worker, doubt, batch)
             waiting.append(batch.id)
         elif found.id is not None and found.id.tag == submission.tag:
             worker.ledger.bind(submission.tag, batch.id, batch.created_at)
@@ -79,20 +80,21 @@ def settle(worker: Worker, doubt: Doubt) -> Generator[Event, None, Open | None]:
     return (yield from _absent(worker, doubt, listing))
 
 
-def _stop_at(submission: Submission) -> _Stop:
-    return _Stop(submission.anchor or None, submission.armed_at)
+def _must_be_readable(worker: Worker, doubt: Doubt, batch: Batch) -> None:
+    """An ended candidate that stays unreadable is for a person to decide.
 
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    anchor: str | None
-    armed_at: dt.datetime | None
-
-    def __call__(self, batch: Batch) -> bool:
-        if batch.id == self.anchor:
-            return True
-        # Without the anchor in sight (deleted, or none) the server's own times bound the walk.
-        return self.armed_at is not None and batch.created_at < self.armed_at - 2 * BEFORE_ARMING
+    Raises:
+        Ambiguous: it could not be read for as long as the patience lasts.
+    """
+    now = worker.session.clock.elapsed()
+    since = doubt.unread.setdefault(batch.id, now)
+    if now - since > worker.session.waits.patience:
+        raise Ambiguous(
+            f"Batch {batch.id} has ended and may be submission {doubt.submission.tag}, but its "
+            "results cannot be read, so nothing tells whose it is.",
+            hint="Run the same command when its results can be read again, or delete that batch "
+            "if it is certainly not yours. Nothing was sent a second time.",
+        )
 
 
 def _candidates(worker: Worker, submission: Submission, listing: Listing) -> tuple[Batch, ...]:

@@ -14,11 +14,12 @@ import datetime as dt
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from batchspec.api.port import Batch, ProcessingStatus
+from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.events import Adopted, Event, Notice, Waiting
 from batchspec.outputs.rows import Judge
 from batchspec.state.mirror import read_note, state_moved_back
 from batchspec.state.model import Submission, SubmissionState
+from batchspec.workflow.chunks import segment_claims
 from batchspec.workflow.collect import Answers, download, take_in
 from batchspec.workflow.listing import RETENTION, owner, walk
 from batchspec.workflow.submit import Sight, look
@@ -49,34 +50,85 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
         to be asked has to be planned again.
     """
     lost = _ledger_is_behind(worker)
-    known = worker.ledger.known_batches()
     new = not worker.ledger.surveyed
-    lost = lost or (new and wanted.asked_before)
+    known = worker.ledger.known_batches()
     whole = lost or new or wanted.everything
+    watch = _Watch(worker)
     taken = 0
-    told = False
-    pauses = worker.session.waits.polls()
     while True:
+        # What a new ledger adopted shows that it had a forerunner, which may have more in flight.
+        lost = lost or (new and (wanted.asked_before or bool(worker.ledger.submissions())))
         server_time = sight.page.server_time or worker.session.clock.now()
         oldest = server_time - RETENTION
         stop = _older_than(oldest) if whole else _known_or_older(known, oldest)
         listing = yield from walk(worker, stop, sight.page)
         unknown = [b for b in listing.batches if b.id not in worker.ledger.known_batches()]
-        taken += yield from _explain(worker, wanted, unknown)
-        holding = _holding(worker, wanted, unknown, all_of_them=lost or wanted.everything)
-        if not holding and not (lost and _too_soon(worker, server_time)):
+        taken += yield from _explain(worker, wanted, unknown, watch)
+        everything = lost or wanted.everything
+        holding = _holding(worker, wanted, unknown, watch, all_of_them=everything)
+        too_soon = lost and watch.too_soon(sight.page.server_time)
+        if not holding and not too_soon:
+            yield from watch.set_aside(unknown)
             if whole:
                 worker.ledger.mark_surveyed()
                 worker.note_serial()
             return taken
-        if not told:
+        yield from watch.tell(holding)
+        sight = yield from look(worker)
+
+
+class _Watch:
+    """What one survey has seen so far."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._started = worker.session.clock.elapsed()
+        self._pauses = worker.session.waits.polls()
+        self._told = False
+        self.unread: dict[str, float] = {}
+        """Ended batches whose results cannot be read, and since when."""
+
+    def hopeless(self, batch_id: str) -> bool:
+        """Tell whether an unreadable batch was tried for long enough."""
+        since = self.unread.get(batch_id)
+        now = self._worker.session.clock.elapsed()
+        return since is not None and now - since >= self._worker.session.waits.settle
+
+    def missed(self, batch_id: str) -> None:
+        """Record that an ended batch could not be read."""
+        self.unread.setdefault(batch_id, self._worker.session.clock.elapsed())
+
+    def too_soon(self, server_time: dt.datetime | None) -> bool:
+        """Tell whether a batch armed by a lost ledger could still appear in the listing."""
+        settle = self._worker.session.waits.settle
+        path = self._worker.session.note
+        note = None if path is None else read_note(path)
+        if note is None:
+            return False
+        if note.armed_at is None or server_time is None:
+            return self._worker.session.clock.elapsed() - self._started < settle
+        return (server_time - note.armed_at).total_seconds() - 1 < settle
+
+    def set_aside(self, unknown: list[Batch]) -> Generator[Event, None, None]:
+        """Give up on batches that stayed unreadable."""
+        for batch in unknown:
+            if batch.id in self.unread and self.hopeless(batch.id):
+                self._worker.ledger.foreign([batch.id])
+                yield Notice(
+                    message=f"The results of {batch.id}, which the state does not know, cannot be "
+                    "read; it counts as somebody else's.",
+                    warning=True,
+                )
+
+    def tell(self, holding: list[Batch]) -> Generator[Event, None, None]:
+        """Say once why nothing is asked yet, and wait."""
+        if not self._told:
             yield Notice(message=_why(holding), warning=True)
-            told = True
-        pause = next(pauses)
+            self._told = True
+        pause = next(self._pauses)
         why = "waiting until the workspace's unknown batches are explained"
         yield Waiting(why=why, seconds=pause, open_batches=len(holding))
-        worker.session.clock.sleep(pause)
-        sight = yield from look(worker)
+        self._worker.session.clock.sleep(pause)
 
 
 def _ledger_is_behind(worker: Worker) -> bool:
@@ -84,15 +136,6 @@ def _ledger_is_behind(worker: Worker) -> bool:
     if path is None:
         return False
     return state_moved_back(read_note(path), worker.ledger.lineage, worker.ledger.serial)
-
-
-def _too_soon(worker: Worker, server_time: dt.datetime) -> bool:
-    """Tell whether a batch armed by the lost ledger could still appear in the listing."""
-    path = worker.session.note
-    note = None if path is None else read_note(path)
-    if note is None or note.armed_at is None:
-        return False
-    return (server_time - note.armed_at).total_seconds() - 1 < worker.session.waits.settle
 
 
 def _older_than(oldest: dt.datetime) -> Callable[[Batch], bool]:
@@ -115,25 +158,27 @@ KNOWN_IN_A_ROW = 200
 """So many known batches in a row end the walk of an established ledger."""
 
 
-def _explain(worker: Worker, wanted: Wanted, unknown: list[Batch]) -> Generator[Event, None, int]:
+def _explain(
+    worker: Worker, wanted: Wanted, unknown: list[Batch], watch: _Watch
+) -> Generator[Event, None, int]:
     taken = 0
-    foreign: list[str] = []
     for batch in unknown:
         found = yield from owner(worker, batch)
         if found is None:
+            if batch.status is ProcessingStatus.ENDED and batch.archived_at is None:
+                watch.missed(batch.id)
             continue
         if found.id is None:
-            foreign.append(batch.id)
+            worker.ledger.foreign([batch.id])
             continue
         own = next((s for s in worker.ledger.submissions() if s.tag == found.id.tag), None)
         if own is not None:
             taken += yield from _bind_late(worker, own, batch)
         elif wanted.everything or found.id.namespace == worker.session.namespace:
-            taken += yield from _adopt(worker, wanted, batch, found.id.tag)
+            taken += yield from _adopted(worker, wanted, batch, found.id.tag, watch)
         else:
-            taken += yield from _adopt_if_wanted(worker, wanted, batch, found.id.tag)
-    if foreign:
-        worker.ledger.foreign(foreign)
+            tag = found.id.tag
+            taken += yield from _adopted(worker, wanted, batch, tag, watch, if_wanted=True)
     return taken
 
 
@@ -148,7 +193,9 @@ def _bind_late(worker: Worker, own: Submission, batch: Batch) -> Generator[Event
         )
     if own.state in (SubmissionState.ARMED, SubmissionState.UNKNOWN, SubmissionState.ABANDONED):
         worker.ledger.bind(own.tag, batch.id, batch.created_at)
-        return 1
+        if own.state is SubmissionState.ABANDONED and own.segment is not None:
+            worker.ledger.reclaim(own.tag, segment_claims(worker.session, own.segment))
+        return own.requests
     yield Notice(
         message=f"Batch {batch.id} carries the ids of submission {own.tag}, which has another "
         "batch: it was sent a second time by something else. It is left alone.",
@@ -158,21 +205,26 @@ def _bind_late(worker: Worker, own: Submission, batch: Batch) -> Generator[Event
     return 0
 
 
-def _adopt_if_wanted(
-    worker: Worker, wanted: Wanted, batch: Batch, tag: str
+def _adopted(
+    worker: Worker,
+    wanted: Wanted,
+    batch: Batch,
+    tag: str,
+    watch: _Watch,
+    *,
+    if_wanted: bool = False,
 ) -> Generator[Event, None, int]:
-    """Another project's batch is of use only when it answers a question that is asked here."""
-    answers = yield from download(worker, batch, tag=tag, expected=None)
-    if any(wanted.judge(digest) is not None for digest in answers.digests()):
+    """Take a batch in; another project's only when it answers a question that is asked here."""
+    try:
+        answers = yield from download(worker, batch, tag=tag, expected=None)
+    except ApiFailure:
+        watch.missed(batch.id)
+        return 0
+    if not if_wanted or any(wanted.judge(digest) is not None for digest in answers.digests()):
         return (yield from _keep(worker, wanted, batch, answers))
     answers.discard()
     worker.ledger.foreign([batch.id])
     return 0
-
-
-def _adopt(worker: Worker, wanted: Wanted, batch: Batch, tag: str) -> Generator[Event, None, int]:
-    answers = yield from download(worker, batch, tag=tag, expected=None)
-    return (yield from _keep(worker, wanted, batch, answers))
 
 
 def _keep(
@@ -197,20 +249,25 @@ def _keep(
 
 
 def _holding(
-    worker: Worker, wanted: Wanted, unknown: list[Batch], *, all_of_them: bool
+    worker: Worker, wanted: Wanted, unknown: list[Batch], watch: _Watch, *, all_of_them: bool
 ) -> list[Batch]:
-    """Return the unknown batches in progress that have to end before anything is asked.
+    """Return the unknown batches that have to be explained before anything is asked.
 
-    They are those with as many requests as a batch about to be sent; after a loss, all.
+    In progress: those with as many requests as a batch about to be sent, after a loss all. Ended
+    but unreadable: all, for the settling time.
     """
     if not wanted.patient:
         return []
+    known = worker.ledger.known_batches()
     return [
         batch
         for batch in unknown
-        if batch.status is not ProcessingStatus.ENDED
-        and (all_of_them or batch.counts.total in wanted.sizes)
-        and batch.id not in worker.ledger.known_batches()
+        if batch.id not in known
+        and (
+            (batch.id in watch.unread and not watch.hopeless(batch.id))
+            if batch.status is ProcessingStatus.ENDED
+            else (all_of_them or batch.counts.total in wanted.sizes)
+        )
     ]
 
 
@@ -218,7 +275,7 @@ def _why(holding: list[Batch]) -> str:
     if holding:
         names = ", ".join(batch.id for batch in holding[:3])
         return (
-            f"{len(holding)} batches in progress in this workspace are not in the state "
+            f"{len(holding)} batches in this workspace are not in the state and cannot be read yet "
             f"({names}). They may be this project's own, paid and lost from the state, so nothing "
             "is asked before they have ended and their ids can be read. If they are somebody "
             "else's, run with --assume-foreign."

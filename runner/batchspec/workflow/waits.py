@@ -33,6 +33,9 @@ class Waits:
     """How long calls may keep failing in passing before the run gives up and says how to go on."""
     unreachable: float
     """The same before anything is sent, when the API cannot be reached at all."""
+    proof: float
+    """Over how long results have to lack a line before it counts as missing, when nothing else
+    shows that they were read to their end."""
     rate_limit_most: float
     """The longest pause that one ``retry-after`` can ask for."""
 
@@ -83,5 +86,6 @@ def waits_for(api: Api, *, emulated: bool = False) -> Waits:
         backoff=min(1.0, max(first, 0.05)) if local else 1.0,
         patience=max(3600.0 * scale, 30.0),
         unreachable=max(120.0 * scale, 3.0),
-        rate_limit_most=3600.0,
+        rate_limit_most=max(3600.0 * scale, 30.0),
+        proof=min(settle, 120.0),
     )

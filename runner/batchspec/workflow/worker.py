@@ -30,7 +30,8 @@ class Worker:
     def note_serial(self) -> None:
         """Keep the note outside the project in step with the ledger."""
         path = self.session.note
-        if path is not None:
+        # Until the workspace is explained, the former note is what tells that a state was lost.
+        if path is not None and self.ledger.surveyed:
             armed = [s.armed_at for s in self.ledger.submissions() if s.armed_at is not None]
             note = Note(
                 lineage=self.ledger.lineage,

@@ -284,8 +284,9 @@ def test_results_come_from_the_configured_host(
 ) -> None:
     """Whatever host `results_url` names, the key goes to the one that was configured."""
     script.answer = b'{"a":1}\n'
-    with client.results(batch(results_url)) as pieces:
-        assert b"".join(pieces) == b'{"a":1}\n'
+    with client.results(batch(results_url)) as stream:
+        assert stream.framed
+        assert b"".join(stream.pieces) == b'{"a":1}\n'
     (seen,) = script.seen
     wanted = "/v1/messages/batches/msgbatch_1/results" if path == "same" else path
     assert seen.path == wanted
@@ -297,8 +298,8 @@ def test_a_path_prefix_of_a_relay_is_kept(script: Script) -> None:
     client = connect(f"{script.url}/relay", workspace="wrkspc_1")
     script.answer = b""
     for url in (f"{script.url}/relay/v1/x/results", "https://api.anthropic.com/v1/x/results"):
-        with client.results(batch(url)) as pieces:
-            assert list(pieces) == []
+        with client.results(batch(url)) as stream:
+            assert list(stream.pieces) == []
     assert [seen.path for seen in script.seen] == ["/relay/v1/x/results"] * 2
     assert script.seen[0].headers["anthropic-workspace-id"] == "wrkspc_1"
     client.close()

@@ -24,6 +24,7 @@ from batchspec.api.port import (
     Page,
     ProcessingStatus,
     RequestCounts,
+    ResultStream,
 )
 
 START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
@@ -209,7 +210,7 @@ class FakeApi:
         return self.retrieve(batch_id)
 
     @contextlib.contextmanager
-    def results(self, batch: Batch) -> Iterator[Iterator[bytes]]:
+    def results(self, batch: Batch) -> Iterator[ResultStream]:
         """Stream the results, shuffled, sometimes cut short without a sign of it."""
         self._arrive("results")
         (made,) = (made for made in self._world.batches if made.id == batch.id)
@@ -218,7 +219,7 @@ class FakeApi:
         self._world.draw.shuffle(ids)
         if self._world.draw.random() < 0.25:
             ids = ids[: self._world.draw.randint(0, len(ids) - 1)]
-        yield self._lines(ids)
+        yield ResultStream(pieces=self._lines(ids), framed=self._world.draw.random() < 0.5)
 
     def _lines(self, ids: list[str]) -> Iterator[bytes]:
         for name in ids:

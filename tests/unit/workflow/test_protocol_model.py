@@ -18,6 +18,7 @@ import orjson
 import pytest
 from fake_world import FakeApi, Killed, World, WorldClock
 
+from batchspec.errors import Failure
 from batchspec.outputs.rows import Judge
 from batchspec.plan.hashing import custom_id, parse_custom_id, request_hash
 from batchspec.plan.model import Outcome
@@ -100,11 +101,14 @@ class History:
         )
 
     def live(self) -> int:
-        """Start processes until one gets through; return how many it took."""
+        """Start processes until one gets through; return how many it took.
+
+        One that gives up with words is started again, as one that was killed.
+        """
         for count in range(1, MOST_PROCESSES):
             try:
                 self.process()
-            except Killed:
+            except (Killed, Failure):
                 self.world.pass_time(self.draw.randint(1, 2000))
                 if self.wipes and self.draw.random() < 0.3:
                     shutil.rmtree(self.project.state_dir)
