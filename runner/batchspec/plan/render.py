@@ -11,7 +11,7 @@ from batchspec.plan.estimate import estimate_chars
 from batchspec.plan.hashing import RequestHasher
 from batchspec.plan.model import JsonKey
 from batchspec.plan.questions import Spool
-from batchspec.problems import Problem
+from batchspec.problems import Place, Problem
 from batchspec.prompt.request import ItemError
 
 if TYPE_CHECKING:
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 CHUNK = 8192
 """Rendered rows held in memory at a time."""
-MAX_NAMED = 20
-"""So many items that cannot be rendered are named; the rest are counted."""
+MAX_CAUSES = 20
+"""So many different failures of rendering are told; further ones are counted."""
+SAMPLES = 3
+"""So many items are named for each of them."""
 COLUMNS = {
     "key_json": "VARCHAR",
     "row_digest": "BLOB",
@@ -56,6 +58,33 @@ class Renders(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
+class _Cause:
+    """Items that cannot be rendered, for one reason."""
+
+    detail: str
+    """Of the first of them; those of the others may differ in the data they quote."""
+    items: int = 0
+    samples: list[JsonKey] = field(default_factory=list)
+
+    def add(self, key: JsonKey) -> None:
+        """Count an item, and remember it when it is one of the first."""
+        self.items += 1
+        if len(self.samples) < SAMPLES:
+            self.samples.append(key)
+
+    def sentence(self) -> str:
+        """Name the items: ``1,000 items fail so, for example 2, 4, 6. …``."""
+        named = ", ".join(self.samples)
+        if self.items == 1:
+            who = f"This happened for item {named}."
+        elif self.items == len(self.samples):
+            who = f"This happened for {self.items} items: {named}."
+        else:
+            who = f"This happened for {self.items:,} items, for example {named}."
+        return f"{who} {self.detail}".strip()
+
+
+@dataclass(slots=True, kw_only=True)
 class RenderJob:
     """What rendering needs, and what went wrong on the way."""
 
@@ -64,8 +93,10 @@ class RenderJob:
     on_progress: Callable[[int], None]
     """Told after every `CHUNK` rows how many are done."""
     done: int = 0
-    failures: list[tuple[JsonKey, ItemError]] = field(default_factory=list)
-    failed: int = 0
+    causes: dict[tuple[str, Place | None], _Cause] = field(default_factory=dict)
+    """By what went wrong and where the template stands in the spec."""
+    uncounted: int = 0
+    """Items that failed for causes beyond `MAX_CAUSES`."""
 
     def chunks(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
         """Yield record batches of `COLUMNS` for the rows that can be rendered."""
@@ -88,22 +119,17 @@ class RenderJob:
             yield self._chunk(columns)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Return what went wrong, at most `MAX_NAMED` items by name."""
+        """Return what went wrong: one problem for each cause, with its place in the spec."""
         found = [
-            Problem(
-                code="render-failed",
-                summary=error.summary,
-                detail=f"This happened for item {key}. {error.detail}".strip(),
-            )
-            for key, error in self.failures
+            Problem(code="render-failed", summary=summary, detail=cause.sentence(), where=where)
+            for (summary, where), cause in self.causes.items()
         ]
-        if self.failed > len(self.failures):
-            more = self.failed - len(self.failures)
+        if self.uncounted:
             found.append(
                 Problem(
                     code="render-failed",
                     summary="more items cannot be rendered",
-                    detail=f"{more:,} more items fail as well; the first ones are named above.",
+                    detail=f"{self.uncounted:,} more items fail for other reasons.",
                 )
             )
         return tuple(found)
@@ -112,10 +138,15 @@ class RenderJob:
         try:
             return self.renderer.render(row.values)
         except ItemError as error:
-            self.failed += 1
-            if len(self.failures) < MAX_NAMED:
-                self.failures.append((row.key_json, error))
+            self._failed(row.key_json, error)
             return None
+
+    def _failed(self, key: JsonKey, error: ItemError) -> None:
+        group = (error.summary, error.where)
+        if group not in self.causes and len(self.causes) == MAX_CAUSES:
+            self.uncounted += 1
+            return
+        self.causes.setdefault(group, _Cause(detail=error.detail)).add(key)
 
     def _chunk(self, columns: tuple[list[object], ...]) -> pa.RecordBatch:
         # A plan without changes never comes here, and so does not pay for the import.

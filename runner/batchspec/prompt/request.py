@@ -67,6 +67,7 @@ class Renderer:
         )
         self.identity = plan.identity
         self.schema = plan.schema
+        self._document = plan.document
         self.prefix_chars = plan.breakpoint.prefix_chars
         self.cache_ttl = plan.breakpoint.ttl
         self.notes = plan.breakpoint.notes
@@ -85,13 +86,11 @@ class Renderer:
         scope = {**self._vars, "row": row, "key": self._key_of(row), **row}
         pieces = [self._pieces[0]]
         for block, after in zip(self._blocks, self._pieces[1:], strict=True):
-            text = block.template.render(scope)
-            if not text or text.isspace():
-                raise _empty(block)
             try:
-                pieces += (canonical_text(text), after)
-            except ValueError as error:
-                raise ItemError("a prompt holds a broken character", f"{error}.") from None
+                pieces += (_rendered(block, scope), after)
+            except ItemError as error:
+                error.where = self._document.place(block.template.text.path)
+                raise
         return b"".join(pieces)
 
     def _key_of(self, row: Mapping[str, Any]) -> Any:
@@ -204,6 +203,16 @@ def _constants(turns: Sequence[Turn], scope: Scope, loaded: LoadedSpec) -> list[
     return problems
 
 
+def _rendered(block: Block, scope: dict[str, Any]) -> bytes:
+    text = block.template.render(scope)
+    if not text or text.isspace():
+        raise _empty(block)
+    try:
+        return canonical_text(text)
+    except ValueError as error:
+        raise ItemError("a prompt holds a broken character", f"{error}.") from None
+
+
 def _empty(block: Block) -> ItemError:
     return ItemError(
         f"a prompt is empty ({block.template.text.name})",
@@ -228,6 +237,7 @@ class _Plan:
         facts: ModelFacts | None,
     ) -> None:
         self.spec = loaded.spec
+        self.document = loaded.document
         self.turns = turns
         self.schema = schema
         self.identity = canonical_json(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
+    from batchspec.problems import Place
     from batchspec.prompt.meter import Meter
     from batchspec.spec.document import NodePath
 
@@ -49,12 +50,14 @@ class ItemError(Exception):
     Args:
         summary: What is wrong, one sentence without a final full stop and without data.
         detail: Where and why, in full sentences.
+        where: Where the template, or the reference to its file, stands in the spec.
     """
 
-    def __init__(self, summary: str, detail: str) -> None:
+    def __init__(self, summary: str, detail: str, where: Place | None = None) -> None:
         super().__init__(f"{summary}. {detail}")
         self.summary = summary
         self.detail = detail
+        self.where = where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
