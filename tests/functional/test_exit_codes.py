@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -118,6 +120,27 @@ def test_refused_key(project: MakeProject, emulator: MakeEmulator) -> None:
     done = folder.batchspec("run", "--format", "json", env=env)
     assert (done.code, done.json()["error"]["code"]) == (5, "auth"), done.err
     assert "canary-key-of-a-test" not in done.out + done.err
+
+
+def test_full_stdout(project: MakeProject) -> None:
+    """5, with words on stderr: output that cannot be written is no bug."""
+    folder = letters(project)
+    for args in (["plan", "--emulate"], ["plan", "--emulate", "--format", "json"], ["--help"]):
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                folder.command(*args),
+                cwd=folder.root,
+                env=folder.environ,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == 5, done.stderr
+        assert done.stderr.startswith("error: The output could not be written to stdout (No space")
+    assert not (folder.root / ".batchspec").is_dir() or not list(
+        (folder.root / ".batchspec").glob("bug-*")
+    )
 
 
 def test_detailed_exit_code(project: MakeProject) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 
 from batchspec.cli.exits import BUG, DONE, INTERRUPTED, PROBLEMS
 from batchspec.errors import DiskFailure, Failure
@@ -54,7 +53,8 @@ def _attempt(work: Callable[[], Result], terminal: Terminal) -> int:
     try:
         result = work()
     except SystemExit as stop:  # argparse after --help and --version
-        return stop.code if isinstance(stop.code, int) else DONE
+        code = stop.code if isinstance(stop.code, int) else DONE
+        return _finished(lambda: terminal.data(""), code, terminal)
     except Failure as failure:
         return _failed(failure, terminal)
     except BrokenPipeError:
@@ -63,15 +63,17 @@ def _attempt(work: Callable[[], Result], terminal: Terminal) -> int:
         if error.errno not in _DISK:
             raise
         return _failed(_disk_failure(error), terminal)
-    return _finished(result, terminal)
+    return _finished(lambda: _show(result, terminal), result.exit_code, terminal)
 
 
-def _finished(result: Result, terminal: Terminal) -> int:
+def _finished(show: Callable[[], None], exit_code: int, terminal: Terminal) -> int:
     try:
-        _show(result, terminal)
+        show()
     except BrokenPipeError:
-        return _reader_gone(terminal, result.exit_code)
-    return result.exit_code
+        return _reader_gone(terminal, exit_code)
+    except DiskFailure as failure:
+        return _failed(failure, terminal)
+    return exit_code
 
 
 def _show(result: Result, terminal: Terminal) -> None:
@@ -147,7 +149,8 @@ def _bug(error: Exception, terminal: Terminal, argv: Sequence[str]) -> int:
 def _show_error(terminal: Terminal, code: str, message: str, hint: str) -> None:
     from batchspec.report.hygiene import clean_block  # noqa: PLC0415 - only when there is an error
 
-    if terminal.format == "json":
+    message, hint = terminal.redacted(message), terminal.redacted(hint)
+    if terminal.format == "json" and not terminal.stdout_lost:
         error = {"code": code, "message": message, "hint": hint}
         with contextlib.suppress(BrokenPipeError):
             terminal.data_json({"error": error})
@@ -160,7 +163,5 @@ def _show_error(terminal: Terminal, code: str, message: str, hint: str) -> None:
 
 def _reader_gone(terminal: Terminal, exit_code: int) -> int:
     """Close stdout quietly after its reader went away (``| head``)."""
-    with contextlib.suppress(OSError, ValueError):
-        # Python flushes stdout once more at exit; into the void, it cannot complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), terminal.stdout.fileno())
+    terminal.silence()
     return exit_code

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import re
 import tempfile
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import batchspec
+from batchspec.cli.redaction import redact_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchspec.cli.terminal import Terminal
-
-_KEY_SHAPE = re.compile(r"sk-ant-[A-Za-z0-9_\-]+")
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
-_SHORTEST_SECRET = 8
-"""Shorter values of variables that merely sound secret are ordinary words, not secrets."""
-_REDACTED = "[redacted]"
 
 
 def write_bug_report(error: Exception, terminal: Terminal, argv: Sequence[str]) -> tuple[str, str]:
@@ -29,13 +23,14 @@ def write_bug_report(error: Exception, terminal: Terminal, argv: Sequence[str]) 
 
     The digest names the place in the code, so that the same bug makes one file.
     """
-    trace = redact("".join(traceback.format_exception(error)), terminal)
+    environ, names = terminal.environ, terminal.secret_names
+    trace = redact_report("".join(traceback.format_exception(error)), environ, names)
     frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     digest = hashlib.sha256(f"{type(error).__name__} {frames}".encode()).hexdigest()[:8]
     head = (
         f"batchspec {batchspec.__version__}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()}\n"
-        f"command: {redact(' '.join(argv), terminal)}\n\n"
+        f"command: {redact_report(' '.join(argv), environ, names)}\n\n"
     )
     kind = type(error).__name__
     where = _write(f"bug-{digest}.txt", head + trace, terminal.root or Path.cwd())
@@ -49,15 +44,6 @@ _HINT = (
     "Please report it with that traceback and the spec, if you may share it. Local variables and "
     "keys are not in it. Submitted work is not lost."
 )
-
-
-def redact(text: str, terminal: Terminal) -> str:
-    """Return text without keys and without the values of variables that sound secret."""
-    for name, value in sorted(terminal.environ.items(), key=lambda pair: -len(pair[1])):
-        sounds_secret = _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET
-        if value and (name in terminal.secret_names or sounds_secret):
-            text = text.replace(value, _REDACTED)
-    return _KEY_SHAPE.sub(_REDACTED, text)
 
 
 def _write(name: str, text: str, root: Path) -> Path | None:

@@ -131,6 +131,7 @@ class BarDisplay:
             redirect_stderr=False,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._redacted = terminal.redacted
 
     def __enter__(self) -> Self:
         """Show the bars."""
@@ -144,7 +145,7 @@ class BarDisplay:
 
     def show(self, event: events.Event) -> None:
         """Move the bars; print what is worth keeping above them."""
-        line = narrate(event)
+        line = self._redacted(narrate(event))
         match event:
             case events.Rendering() | events.Uploading() | events.Waiting():
                 self._now(event.spec, line)

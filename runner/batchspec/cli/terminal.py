@@ -7,6 +7,8 @@ import io
 import os
 import sys
 
+from batchspec.errors import DiskFailure
+
 TYPE_CHECKING = False  # `typing` itself would be a tenth of the time that `--help` takes
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,8 @@ class Terminal:
         self.stderr = stderr
         self.environ = environ
         self.format = "text"
+        self.stdout_lost = False
+        """Whether stdout takes nothing any more; errors then go to stderr in every format."""
         self.root: Path | None = None
         """The project's root once it is known; traceback files go below it."""
         self.resume_hint = ""
@@ -92,8 +96,32 @@ class Terminal:
         return Style(color=self._color and stream.isatty())
 
     def data(self, text: str) -> None:
-        """Write data to stdout."""
-        print(text, end="", file=self.stdout, flush=True)
+        """Write data to stdout.
+
+        Raises:
+            BrokenPipeError: the reader went away.
+            DiskFailure: stdout is a file, and the disk does not take it.
+        """
+        try:
+            print(text, end="", file=self.stdout, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.silence()
+            raise DiskFailure(
+                f"The output could not be written to stdout ({error.strerror}), so what is there "
+                "is not whole.",
+                hint="Mend that and run the command again; work that was submitted is not lost.",
+            ) from error
+
+    def silence(self) -> None:
+        """Write no more to stdout: who reads it is gone, or its disk is full.
+
+        Python flushes stdout once more at exit; into the void, it cannot complain.
+        """
+        self.stdout_lost = True
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
 
     def data_json(self, value: Any) -> None:
         """Write a value, or JSON text, to stdout as one JSON document."""
@@ -107,7 +135,13 @@ class Terminal:
     def note(self, text: str) -> None:
         """Write lines to stderr. A closed stderr is no reason to stop work that costs money."""
         with contextlib.suppress(BrokenPipeError):
-            print(text, file=self.stderr, flush=True)
+            print(self.redacted(text), file=self.stderr, flush=True)
+
+    def redacted(self, text: str) -> str:
+        """Return text without the values of `secret_names`: an error may quote a header."""
+        from batchspec.cli.redaction import redact_line  # noqa: PLC0415 - `--help` needs none
+
+        return redact_line(text, self.environ, self.secret_names)
 
 
 def system_terminal() -> Terminal:

@@ -183,6 +183,23 @@ def test_bug_report(tmp_path: Path, make_terminal: MakeTerminal, said: Said) -> 
     assert str(report) in err
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_line_shows_a_key(form: str, make_terminal: MakeTerminal, said: Said) -> None:
+    """Notes, errors and hints lose the values of key variables; short values are words."""
+    environ = {"ANTHROPIC_API_KEY": " odd-key-1234\n", "TEAM": "odd-key-1234-team", "LOGIN": "any"}
+    terminal = make_terminal(environ)
+    terminal.configure(format=form, color=False)
+    for name in ("TEAM", "LOGIN"):
+        terminal.guard_secret(name)
+    terminal.note("header: odd-key-1234")
+    error = errors.AuthFailure("Not odd-key-1234-team of anyone.", hint="sk-ant-api03-x is none.")
+    assert guarded(raising(error), terminal, []) == 5
+    told = "".join(said(terminal))
+    assert "header: [redacted]\n" in told
+    assert "Not [redacted] of anyone." in told
+    assert "[redacted] is none." in told
+
+
 def test_same_bug_same_file(tmp_path: Path, terminal: Terminal) -> None:
     """A bug that is met twice makes one file, so that a loop cannot fill the disk."""
 
