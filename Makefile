@@ -73,7 +73,7 @@ wheel: $(READY)
 
 # The long form of the crash suite: kills at every step, many seeds.
 crash: $(READY)
-	@$(BIN)/pytest -n 2 -m crash_long tests/crash
+	@$(BIN)/pytest -n 2 -m crash_long tests/crash tests/unit/workflow
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ import pytest
 from crash_world import DONE, KILLED, World, Worlds
 
 ITEMS = 100
+ENVIRONMENT = 5
 
 
 @pytest.fixture
@@ -87,3 +88,31 @@ def test_e_every_tenth_line_missing(world: World) -> None:
     assert batches(world) == 2
     assert world.output().count(b'"status":"succeeded"') == ITEMS
     assert "10 missing" in world.log.read_text()
+
+
+@pytest.mark.slow
+def test_e_for_ever(world: World) -> None:
+    """E in every batch: what is missing is asked again until all is there, and nothing else is."""
+    world.fault(endpoint="results", kind="drop_every", every=10, times=0)
+    assert world.run() == DONE, world.story()
+    assert len(world.paid()) == ITEMS
+    assert sum(world.paid().values()) == ITEMS + 10 + 1
+    assert world.output().count(b'"status":"succeeded"') == ITEMS
+
+
+@pytest.mark.slow
+def test_a_silent_short_read_is_not_the_end(world: World) -> None:
+    """Close-delimited results cut after a whole line, twice, are read again; nothing is asked."""
+    world.fault(endpoint="results", kind="truncate_at_line", lines=40, times=2)
+    assert world.run() == DONE, world.story()
+    world.judge(world.output())
+    assert batches(world) == 1
+
+
+@pytest.mark.slow
+def test_creates_that_never_work_end(world: World) -> None:
+    """A server that answers every create with 502 and makes nothing is given up on."""
+    world.fault(endpoint="create", kind="status", status=502, times=0)
+    assert world.run() == ENVIRONMENT, world.story()
+    assert not world.paid()
+    assert "3 create calls in a row" in world.story()
