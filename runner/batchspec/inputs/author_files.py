@@ -248,7 +248,8 @@ class _Placer:
             raise AuthorSqlError.at(message, self.text, start_of(node)) from None
         if not matches and must_exist:
             message = f'No file matches "{path}". Paths start at the project folder.'
-            raise AuthorSqlError.at(message, self.text, start_of(node))
+            missing = posixpath.normpath(path)
+            raise AuthorSqlError.at(message, self.text, start_of(node), missing=missing)
         relative = [match.removeprefix(self._prefix) for match in matches]
         for match in relative:
             part = denied_part(match)

@@ -60,8 +60,9 @@ class Engine:
     ) -> None:
         self.root = root
         """The project root, symlinks resolved."""
+        self.scratch = scratch
+        """A folder for temporary files that SQL may write; it is removed on close."""
         self._connection = connection
-        self._scratch = scratch
         self._timeout = timeout
 
     @classmethod
@@ -105,7 +106,7 @@ class Engine:
     def close(self) -> None:
         """Close the database and remove its temporary files."""
         self._connection.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
         """Run a statement to its end.

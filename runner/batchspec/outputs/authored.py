@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,13 @@ class Authored:
 
 
 def read_authored(
-    engine: Engine, root: Path, loaded: LoadedSpec, path: NodePath, given: str | FileRef
+    engine: Engine,
+    root: Path,
+    loaded: LoadedSpec,
+    path: NodePath,
+    given: str | FileRef,
+    *,
+    is_coming: Callable[[str], bool] = lambda _: False,
 ) -> tuple[Authored | None, tuple[Problem, ...]]:
     """Read one SELECT from a spec or from the file it names.
 
@@ -61,6 +68,7 @@ def read_authored(
         loaded: The spec.
         path: Where the SQL stands in the spec.
         given: The SQL, or its file.
+        is_coming: Tells of a path without a file whether the run writes it: no problem then.
     """
     what = ".".join(str(part) for part in path if not isinstance(part, int))
     file = given.file if isinstance(given, FileRef) else None
@@ -79,6 +87,8 @@ def read_authored(
     try:
         select = engine.select(text)
     except AuthorSqlError as error:
+        if error.missing is not None and is_coming(error.missing):
+            return None, ()
         return None, (bad_sql(what, error, _place(loaded, at, text, file, error)),)
     authored = Authored(loaded=loaded, path=at, text=text, file=file, what=what, select=select)
     return authored, ()

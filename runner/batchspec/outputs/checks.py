@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -44,14 +45,9 @@ def run_checks(
     Returns:
         The results of the checks that could be evaluated, and a problem for each other one.
     """
-    views = [
-        OUTPUT if number == 1 else f"{OUTPUT}_{number}" for number in range(1, len(written) + 1)
-    ]
     found: list[CheckResult] = []
     problems: list[Problem] = []
-    try:
-        for view, output in zip(views, written, strict=True):
-            engine.execute(f"CREATE OR REPLACE VIEW {view} AS {output.relation}")
+    with output_views(engine, [output.relation for output in written]):
         for number, check in enumerate(loaded.spec.checks):
             path = ("checks", number, "sql")
             authored, wrong = read_authored(engine, root, loaded, path, check.sql)
@@ -62,10 +58,20 @@ def run_checks(
                 found.append(_evaluate(engine, check, authored))
             except AuthorSqlError as error:
                 problems.append(authored.problem(error))
+    return tuple(found), tuple(problems)
+
+
+@contextmanager
+def output_views(engine: Engine, relations: Sequence[str]) -> Iterator[None]:
+    """Make ``output``, ``output_2`` and so on, in the order of the queries, inside the block."""
+    views = [OUTPUT if n == 1 else f"{OUTPUT}_{n}" for n in range(1, len(relations) + 1)]
+    try:
+        for view, relation in zip(views, relations, strict=True):
+            engine.execute(f"CREATE OR REPLACE VIEW {view} AS {relation}")
+        yield
     finally:
         for view in views:
             engine.execute(f"DROP VIEW IF EXISTS {view}")
-    return tuple(found), tuple(problems)
 
 
 def _evaluate(engine: Engine, check: Check, authored: Authored) -> CheckResult:

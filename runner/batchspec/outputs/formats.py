@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from batchspec.durable import disk_errors
 from batchspec.errors import DiskFailure
-from batchspec.inputs.engine import AuthorSqlError, Engine, quote_literal
+from batchspec.inputs.engine import AuthorSqlError, Engine, quote_identifier, quote_literal
 from batchspec.outputs.cells import guarded_cell, quoted_cell, text_type
 from batchspec.outputs.manifest import file_digest
 from batchspec.outputs.projection import Projection
@@ -160,10 +160,7 @@ def reading(projection: Projection, ending: str, path: Path, longest: int) -> st
     file = quote_literal(str(path))
     if ending == ".parquet":
         return f"FROM read_parquet({file})"
-    types = {
-        column.name: column.type if projection.line else text_type(column)
-        for column in projection.columns
-    }
+    types = _text_types(projection)
     listed = ", ".join(f"{quote_literal(name)}: {quote_literal(t)}" for name, t in types.items())
     room = max(_LONGEST, longest + 1)
     if ending == ".csv":
@@ -177,3 +174,30 @@ def reading(projection: Projection, ending: str, path: Path, longest: int) -> st
         f"FROM read_json({file}, format = '{layout}', records = true,"
         f" maximum_object_size = {room}, columns = {{{listed}}})"
     )
+
+
+def blank(engine: Engine, projection: Projection, ending: str) -> str:
+    """Return the SQL of no rows, with the columns that `reading` would give.
+
+    Raises:
+        AuthorSqlError: The rows cannot be put into the format.
+    """
+    if ending != ".parquet":
+        return no_rows(_text_types(projection))
+    path = quote_literal(str(engine.scratch / "blank.parquet"))
+    engine.execute(f"COPY (FROM ({projection.parquet_rows()}) LIMIT 0) TO {path} (FORMAT parquet)")
+    columns = engine.names(f"FROM read_parquet({path})")
+    return no_rows({column.name: column.type for column in columns})
+
+
+def no_rows(types: Mapping[str, str]) -> str:
+    """Return the SQL of no rows with columns of these names and types."""
+    listed = ", ".join(f"NULL::{kind} AS {quote_identifier(name)}" for name, kind in types.items())
+    return f"SELECT {listed} WHERE false"
+
+
+def _text_types(projection: Projection) -> dict[str, str]:
+    return {
+        column.name: column.type if projection.line else text_type(column)
+        for column in projection.columns
+    }

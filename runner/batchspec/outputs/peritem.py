@@ -34,7 +34,7 @@ def write_items(
         Refused: A foreign file stands in the place of one of them; nothing was written.
         DiskFailure: The disk refuses.
     """
-    query, problems = _query(engine, job, authored, is_json=results.sources.schema is not None)
+    query, problems = query_of(engine, job, authored, is_json=results.sources.schema is not None)
     if query is None or has_errors(problems):
         return None, problems
     paths = PathMap(target=job.target)
@@ -62,7 +62,7 @@ def write_items(
     return written, (*problems, *_left(job, edited))
 
 
-def _query(
+def query_of(
     engine: Engine, job: OutputJob, authored: Authored | None, *, is_json: bool
 ) -> tuple[str | None, tuple[Problem, ...]]:
     """Return the query of ``path`` and ``content`` (bytes), one row per file."""

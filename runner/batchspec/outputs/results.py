@@ -300,24 +300,7 @@ def _whole(engine: Engine, sources: ResultSources, found: dict[str | None, Any])
 def _public_views(engine: Engine, sources: ResultSources) -> None:
     """Make ``inputs`` and ``results``; of two columns with one name, ours stays."""
     table = sources.table
-    single = len(table.key) == 1
-    ours = {
-        "key": "r.k0" if single else "r.key_json::JSON",
-        "key_json": "r.key_json",
-        "result": "r.result_json::JSON",
-        "text": "r.text",
-        "status": "r.status",
-        "stop_reason": "r.stop_reason",
-        "error": "r.error",
-        **{name: f"r.{name}" for name in USAGE},
-        "cost_usd": "r.cost_usd",
-        "model": "r.model",
-        "request_hash": "lower(hex(r.hash))",
-        "attempt": "r.attempt",
-        "batch_id": "r.batch_id",
-        "message_id": "r.message_id",
-        "ended_at": "r.ended_at",
-    }
+    ours = own_columns(table)
     taken = {*ours, "input"}
     names = [quote_identifier(column.name) for column in table.columns]
     theirs = [
@@ -334,3 +317,25 @@ def _public_views(engine: Engine, sources: ResultSources) -> None:
         f"CREATE OR REPLACE VIEW {RESULTS} AS SELECT {', '.join(columns)} FROM {ROWS} r"
         f" JOIN {table.relation} t ON {' AND '.join(joins)}"
     )
+
+
+def own_columns(table: InputTable) -> dict[str, str]:
+    """Return the columns of ``results`` that are not the inputs', with their SQL over ``r``."""
+    single = len(table.key) == 1
+    return {
+        "key": "r.k0" if single else "r.key_json::JSON",
+        "key_json": "r.key_json",
+        "result": "r.result_json::JSON",
+        "text": "r.text",
+        "status": "r.status",
+        "stop_reason": "r.stop_reason",
+        "error": "r.error",
+        **{name: f"r.{name}" for name in USAGE},
+        "cost_usd": "r.cost_usd",
+        "model": "r.model",
+        "request_hash": "lower(hex(r.hash))",
+        "attempt": "r.attempt",
+        "batch_id": "r.batch_id",
+        "message_id": "r.message_id",
+        "ended_at": "r.ended_at",
+    }

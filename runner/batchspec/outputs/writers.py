@@ -48,7 +48,7 @@ def write_output(
     if job.target.is_template:
         written, more = write_items(engine, results, job, authored)
         return written, (*problems, *more)
-    projection, more = _projection(engine, results, job, authored)
+    projection, more = rows_of(engine, results, job, authored)
     problems += more
     if projection is None or has_errors(problems):
         return None, problems
@@ -60,26 +60,28 @@ def write_output(
         return None, (*problems, authored.problem(error))
 
 
-def _ending(job: OutputJob) -> str:
+def ending_of(job: OutputJob) -> str:
+    """Return the ending that names an output's format."""
     ending = PurePosixPath(job.output.path).suffix
     if ending not in ENDINGS:
         raise ValueError(f"No format has the ending {ending!r}.")
     return ending
 
 
-def _projection(
+def rows_of(
     engine: Engine, results: Results, job: OutputJob, authored: Authored | None
 ) -> tuple[Projection | None, tuple[Problem, ...]]:
+    """Return the rows of an output that is one file: the author's, else the default ones."""
     if authored is not None:
         return projected(engine, authored)
-    ending = _ending(job)
+    ending = ending_of(job)
     if ending in {".jsonl", ".json"}:
         return default_json(results), ()
     return default_table(results, flat=ending == ".csv"), ()
 
 
 def _write(engine: Engine, results: Results, job: OutputJob, projection: Projection) -> Written:
-    target, ending = job.target, _ending(job)
+    target, ending = job.target, ending_of(job)
     make_folder(target, target.path)
     temporary = target.path.with_name(f".{target.path.name}.part")
     try:

@@ -27,6 +27,7 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
+from batchspec.workflow.preflight import preflight
 
 CANARY_FROM = 20_000
 """From so many requests on, the first submission of a prompt that was never answered is small."""
@@ -162,6 +163,8 @@ def plan_one(
         return None, problems
     renderer, found = _compiled(session, loaded, table.columns)
     problems += found
+    if renderer is not None:
+        problems += preflight(engine, session.project.root, loaded, table, renderer.schema)
     if renderer is None or has_errors(problems):
         return None, problems
     known = None if reader is None else reader.export_known(session.cache_dir)
