@@ -72,7 +72,7 @@ def select_usable(
     Raises:
         UsageFailure: there is no project folder, or the project has no specs at all.
     """
-    selection, problems = _load(args, terminal, args.specs)
+    selection, problems = load_named(args, terminal, args.specs)
     if selection is None or not (args.specs and has_errors(problems)):
         return selection, problems
     if terminal.format != "json":
@@ -88,13 +88,21 @@ def select_named(
     Raises:
         UsageFailure: there is no project folder, or the project has no specs at all.
     """
-    selection, problems = _load(args, terminal, names)
+    selection, problems = load_named(args, terminal, names)
     return (None if has_errors(problems) else selection), problems
 
 
-def _load(
+def load_named(
     args: Shared, terminal: Terminal, names: tuple[str, ...]
 ) -> tuple[Selection | None, tuple[Problem, ...]]:
+    """Load the project and, of the specs with these names, those without errors of their own.
+
+    Returns:
+        The selection, None when the project file cannot be used, and every problem.
+
+    Raises:
+        UsageFailure: there is no project folder, or the project has no specs at all.
+    """
     project, problems = open_project(args, terminal)
     if project is None:
         return None, problems

@@ -11,21 +11,37 @@ from batchspec.api.catalogue import load_catalogue
 from batchspec.cli.arguments import Shared, add_shared, add_specs
 from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result
-from batchspec.cli.selection import Selection, select_named
+from batchspec.cli.selection import Selection, load_named
 from batchspec.problems import has_errors
 from batchspec.report.figures import count
 from batchspec.report.problems import problems_json, problems_text, problems_total
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from batchspec.cli.terminal import Terminal
+    from batchspec.inputs.engine import Engine
     from batchspec.problems import Problem
+    from batchspec.spec.facts import ModelFacts
+    from batchspec.spec.project import LoadedSpec, Project
+
+WITHOUT_COLUMNS = frozenset(
+    {
+        "bad-schema-file",
+        "dynamic-include",
+        "include-cycle",
+        "include-missing",
+        "template-syntax",
+        "template-too-complex",
+    }
+)
+"""Problems of compiling a prompt that have nothing to do with the columns of the inputs."""
 
 EXAMPLES = """\
   batchspec validate                        every spec of the project
   batchspec validate specs/triage.yaml      one spec
-  batchspec validate --inputs               read the inputs and compile the prompts too
+  batchspec validate --inputs               read the inputs too
   batchspec validate --format json          for editors and CI
 """
 
@@ -36,26 +52,31 @@ class Arguments(Shared):
 
     specs: tuple[str, ...]
     inputs: bool
-    """Open the inputs and compile the prompts as well."""
+    """Open the inputs, and check names in prompts, outputs and checks as well."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_specs(parser)
     parser.add_argument(
-        "--inputs", action="store_true", help="open the inputs and compile the prompts as well"
+        "--inputs",
+        action="store_true",
+        help="open the inputs, and check names in prompts, outputs and checks as well",
     )
     add_shared(parser)
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Load the specs, and with ``--inputs`` what they read; return all problems."""
-    selection, problems = select_named(args, terminal, args.specs)
-    if selection is not None and args.inputs:
-        problems += _input_problems(selection)
+    selection, problems = load_named(args, terminal, args.specs)
+    all_loaded = not has_errors(problems)
+    if selection is not None:
+        # A spec that cannot be loaded does not hide the mistakes of the others.
+        check = _input_problems if args.inputs else _template_problems
+        problems += check(selection)
     return Result(
         exit_code=PROBLEMS if has_errors(problems) else DONE,
-        text=_text(selection, problems, terminal),
+        text=_text(selection if all_loaded else None, problems, terminal),
         json=problems_json(problems),
     )
 
@@ -70,13 +91,24 @@ def _text(selection: Selection | None, problems: tuple[Problem, ...], terminal: 
     return "\n".join([*lines, f"{specs}{total}."]) + "\n"
 
 
-def _input_problems(selection: Selection) -> tuple[Problem, ...]:
-    """Open every spec's inputs and compile its prompt against their columns."""
-    from batchspec.inputs.engine import Engine  # noqa: PLC0415 - DuckDB, only for --inputs
-    from batchspec.inputs.tables import open_inputs  # noqa: PLC0415 - as above
+def _template_problems(selection: Selection) -> tuple[Problem, ...]:
+    """Return the mistakes of templates that show without the columns of the inputs."""
     from batchspec.prompt.request import compile_prompt  # noqa: PLC0415 - Jinja, only here
 
+    root = selection.project.root
+    found: list[Problem] = []
+    for loaded in selection.specs:
+        _, problems = compile_prompt(root, loaded, ())
+        found += [problem for problem in problems if problem.code in WITHOUT_COLUMNS]
+    return tuple(found)
+
+
+def _input_problems(selection: Selection) -> tuple[Problem, ...]:
+    """Open every spec's inputs, and hold its prompt, its outputs and its checks against them."""
+    from batchspec.inputs.engine import Engine  # noqa: PLC0415 - DuckDB, only for --inputs
+
     project = selection.project
+    facts = load_catalogue(project.config.prices).facts()
     found: tuple[Problem, ...] = ()
     for loaded in selection.specs:
         with (
@@ -85,14 +117,23 @@ def _input_problems(selection: Selection) -> tuple[Problem, ...]:
                 root=project.root, temp=Path(temp), memory_mb=project.config.memory_mb
             ) as engine,
         ):
-            table, problems = open_inputs(engine, project.root, loaded, {})
-            found += problems
-            if table is not None:
-                found += compile_prompt(
-                    project.root,
-                    loaded,
-                    table.columns,
-                    api=project.config.api,
-                    facts=load_catalogue(project.config.prices).facts(),
-                )[1]
+            found += _against_inputs(engine, project, loaded, facts)
     return found
+
+
+def _against_inputs(
+    engine: Engine, project: Project, loaded: LoadedSpec, facts: Mapping[str, ModelFacts]
+) -> tuple[Problem, ...]:
+    from batchspec.inputs.tables import open_inputs  # noqa: PLC0415 - DuckDB, only for --inputs
+    from batchspec.prompt.request import compile_prompt  # noqa: PLC0415 - Jinja, as above
+    from batchspec.workflow.preflight import preflight  # noqa: PLC0415 - DuckDB, as above
+
+    table, problems = open_inputs(engine, project.root, loaded, {})
+    if table is None:
+        return problems
+    api = project.config.api
+    renderer, found = compile_prompt(project.root, loaded, table.columns, api=api, facts=facts)
+    problems += found
+    if renderer is not None:
+        problems += preflight(engine, project.root, loaded, table, renderer.schema)
+    return problems
