@@ -62,7 +62,8 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
         oldest = server_time - RETENTION
         stop = _older_than(oldest) if whole else _known_or_older(known, oldest)
         listing = yield from walk(worker, stop, sight.page)
-        unknown = [b for b in listing.batches if b.id not in worker.ledger.known_batches()]
+        explained = worker.ledger.known_batches()
+        unknown = [batch for batch in listing.batches if batch.id not in explained]
         taken += yield from _explain(worker, wanted, unknown, watch)
         everything = lost or wanted.everything
         holding = _holding(worker, wanted, unknown, watch, all_of_them=everything)
