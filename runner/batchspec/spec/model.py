@@ -7,7 +7,7 @@ asserts that they and these models agree field by field. Defaults live here, onc
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -28,6 +28,10 @@ class Record(BaseModel):
     """A frozen record without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Optional fields that came after outputs were first written: a spec that does not use them
+    keeps the digest that the manifests of its outputs hold (`spec.digest`)."""
 
 
 class FileRef(Record):
