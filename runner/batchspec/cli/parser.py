@@ -51,6 +51,7 @@ COMMANDS = {
     "show": "show one item: request, hash, result, history",
     "verify": "check every digest of outputs and state",
     "state": "export or import the state as one file",
+    "record": "write what was answered as a file that the emulator replays",
     "emulator": "serve the local emulator on loopback",
     "schema": "print a published JSON Schema",
 }

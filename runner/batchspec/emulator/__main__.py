@@ -22,6 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--answers", type=Path, help="YAML of rules and answers")
     add("--faults", type=Path, help="YAML of faults")
     add("--replay", type=Path, action="append", default=[], help="recorded results (JSON lines)")
+    add("--replay-only", action="store_true", help="what is not recorded is an errored line")
     add("--delay", type=float, default=0.0, help="seconds from creation to end")
     add("--cancel-delay", type=float, default=0.0, help="seconds a batch stays canceling")
     add("--seed", type=int, default=0, help="varies answers and choices")
@@ -52,6 +53,7 @@ def _settings(arguments: argparse.Namespace) -> EmulatorSettings:
         answers=arguments.answers,
         faults=arguments.faults,
         replay=tuple(arguments.replay),
+        replay_only=arguments.replay_only,
         delay_seconds=arguments.delay,
         cancel_seconds=arguments.cancel_delay,
         seed=arguments.seed,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _ECHO_CHARS = 200
 """Characters of the last user text that the default answer repeats."""
 
+_NOT_RECORDED = "The emulator replays a recording, and this question is not in it. Record it anew."
+
 Result = dict[str, Any]
 
 
@@ -42,6 +44,8 @@ class Answerer:
     """Rules of the answers file."""
     recording: Recording | None = None
     """Recorded results, by digest of the params."""
+    replay_only: bool = False
+    """Whether a question that neither a rule nor the recording answers is an errored line."""
     warm_seconds: float = 2.0
     """Seconds until a written cache entry can be read."""
     cache: PromptCache = field(default_factory=PromptCache)
@@ -54,28 +58,35 @@ class Answerer:
     @property
     def needs_history(self) -> bool:
         """Whether answers depend on how often a question was asked."""
-        return any(rule.needs_history for rule in self.rules)
+        sequels = self.recording is not None and self.recording.has_sequels
+        return sequels or any(rule.needs_history for rule in self.rules)
 
     def result(self, question: Question, terms: Terms, now: float) -> Result:
         """Return the ``result`` of one request that starts at emulated time ``now``."""
+        recorded = self._recorded(question)
         try:
             fault = params_fault(question.params, terms)
         except RecursionError:
             fault = "params: nested too deeply"
         if fault is not None:
             details = {"error_visibility": "user_facing"}
-            return errored("invalid_request_error", fault, details)
+            return recorded or errored("invalid_request_error", fault, details)
         model = model_of(question.params, terms)
         if model is None:  # pragma: no cover  (params_fault has refused it)
             return errored("invalid_request_error", "model: unknown")
         rule, groups = self._rule_for(question)
         if rule is not None and rule.outcome in ("errored", "expired", "canceled"):
             return _without_message(rule)
-        if rule is None and self.recording is not None:
-            recorded = self.recording.find(question.sha256)
-            if recorded is not None:
-                return recorded
+        if rule is None and recorded is not None:
+            return recorded
+        if rule is None and self.replay_only:
+            return errored("invalid_request_error", _NOT_RECORDED)
         return self._succeeded(question, model, rule, groups, now)
+
+    def _recorded(self, question: Question) -> Result | None:
+        if self.recording is None:
+            return None
+        return self.recording.find(question.sha256, question.custom_id, question.asked_before)
 
     def _rule_for(self, question: Question) -> tuple[Rule | None, dict[str, str]]:
         for rule in self.rules:

@@ -52,6 +52,7 @@ class Emulator:
             seed=settings.seed,
             rules=() if settings.answers is None else load_rules(settings.answers),
             recording=load_recordings(settings.replay),
+            replay_only=settings.replay_only,
             warm_seconds=min(settings.cache_warm_seconds, settings.delay_seconds),
         )
         self.store = Store(settings.data_dir)

@@ -3,14 +3,19 @@
 A recording is a JSON Lines file; each line is
 ``{"params_sha256": "…", "result": {…}}`` or ``{"params": {…}, "result": {…}}``, where ``result``
 is the ``result`` of a results line of the real API, and the digest is that of the params as
-compact JSON with sorted keys.
+compact JSON with sorted keys. When a line has both, the digest counts: its params may be redacted.
+
+A question with several lines was asked several times: its first asking gets the first, and so on;
+the last one stands for all that follow. ``custom_id_has`` limits a line to requests whose
+``custom_id`` contains that text, when the question has such a line: equal questions are then told
+apart by it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -22,6 +27,16 @@ class RecordingError(ValueError):
     """A recording is not as it must be; the message names file and line."""
 
 
+class Place(NamedTuple):
+    """Where a recorded result stands."""
+
+    path: Path
+    offset: int
+    """Byte at which its line begins."""
+    custom_id_has: str | None
+    """What the ``custom_id`` of its request contains; None: anything."""
+
+
 def params_digest(params: Any) -> str:
     """Return the hex SHA-256 of params as compact JSON with sorted keys."""
     return hashlib.sha256(orjson.dumps(params, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -29,17 +44,32 @@ def params_digest(params: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Where in which file the recorded result of a question stands."""
+    """Where in which file the recorded results of a question stand."""
 
-    places: dict[str, tuple[Path, int]] = field(default_factory=dict)
-    """Digest of the params to file and byte offset of its line; the last one wins."""
+    places: dict[str, list[Place]] = field(default_factory=dict)
+    """Digest of the params to its lines, in order."""
 
-    def find(self, digest: str) -> dict[str, Any] | None:
-        """Return the recorded ``result`` of a question, or ``None``."""
-        place = self.places.get(digest)
-        if place is None:
+    @property
+    def has_sequels(self) -> bool:
+        """Whether a question has several results, so that answers depend on the asking."""
+        return any(len(places) > 1 for places in self.places.values())
+
+    def find(self, digest: str, custom_id: str, asked_before: int) -> dict[str, Any] | None:
+        """Return the recorded ``result`` of a question's asking, or ``None``.
+
+        Args:
+            digest: Hex digest of the params.
+            custom_id: Of the request.
+            asked_before: How often the question was asked before.
+        """
+        places = self.places.get(digest)
+        if places is None:
             return None
-        path, offset = place
+        own = [
+            place for place in places if place.custom_id_has and place.custom_id_has in custom_id
+        ]
+        chosen = own or places
+        path, offset, _ = chosen[min(asked_before, len(chosen) - 1)]
         with path.open("rb") as file:
             file.seek(offset)
             result: dict[str, Any] = orjson.loads(file.readline())["result"]
@@ -51,29 +81,33 @@ def load_recordings(paths: tuple[Path, ...]) -> Recording | None:
 
     Raises:
         RecordingError: when a line is not a recorded result.
+        OSError: when a file cannot be read.
     """
     if not paths:
         return None
-    places: dict[str, tuple[Path, int]] = {}
+    places: dict[str, list[Place]] = {}
     for path in paths:
         offset = 0
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                places[_digest_of(line, path, number)] = (path, offset)
+                digest, custom_id_has = _question_of(line, path, number)
+                places.setdefault(digest, []).append(Place(path, offset, custom_id_has))
                 offset += len(line)
     return Recording(places=places)
 
 
-def _digest_of(line: bytes, path: Path, number: int) -> str:
+def _question_of(line: bytes, path: Path, number: int) -> tuple[str, str | None]:
     try:
         entry = orjson.loads(line)
         kind = entry["result"]["type"]
-        digest = params_digest(entry["params"]) if "params" in entry else entry["params_sha256"]
-    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        known = entry.get("params_sha256")
+        digest = params_digest(entry["params"]) if known is None else known
+        part = entry.get("custom_id_has")
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise _malformed(path, number) from error
-    if not isinstance(kind, str) or not isinstance(digest, str):
+    if not (isinstance(kind, str) and isinstance(digest, str) and isinstance(part, str | None)):
         raise _malformed(path, number)
-    return digest
+    return digest, part
 
 
 def _malformed(path: Path, number: int) -> RecordingError:

@@ -106,6 +106,8 @@ class EmulatorSettings:
     """YAML of faults to start with; its format is in ``batchspec.emulator.faults``."""
     replay: tuple[Path, ...] = ()
     """Recorded results to answer from; the format is in ``batchspec.emulator.replay``."""
+    replay_only: bool = False
+    """Whether a question outside the recordings is an errored line, and no generated answer."""
     delay_seconds: float = 0.0
     """Emulated seconds from creation to the end of a batch."""
     cancel_seconds: float = 0.0

@@ -195,16 +195,33 @@ class Session:
     def _emulator(self) -> str:
         from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415
 
-        answers = self.environ.get("BATCHSPEC_EMULATOR_ANSWERS")
-        delay = _seconds(self.environ, "BATCHSPEC_EMULATOR_DELAY")
+        answers = self._emulator_file("BATCHSPEC_EMULATOR_ANSWERS")
+        recording = self._emulator_file("BATCHSPEC_EMULATOR_REPLAY")
         settings = EmulatorSettings(
             data_dir=self.state_dir / "server",
-            answers=None if not answers else self.project.root / answers,
-            delay_seconds=delay,
+            answers=answers,
+            replay=() if recording is None else (recording,),
+            replay_only=recording is not None,
+            delay_seconds=_seconds(self.environ, "BATCHSPEC_EMULATOR_DELAY"),
         )
-        running = start_emulator(settings)
+        try:
+            running = start_emulator(settings)
+        except ValueError as error:  # of the files above
+            raise UsageFailure(f"The emulator cannot start: {error}") from error
         self._stack.callback(running.close)
         return running.base_url
+
+    def _emulator_file(self, name: str) -> Path | None:
+        text = self.environ.get(name)
+        if not text:
+            return None
+        path = self.project.root / text
+        if not path.is_file():
+            raise UsageFailure(
+                f"{name} is {text!r}, and there is no such file in {self.project.root}.",
+                hint=f"Name a file relative to the project, or unset {name}.",
+            )
+        return path
 
 
 def _seconds(environ: Mapping[str, str], name: str) -> float:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SPARE = {
     "show": ["spec", "key"],
     "apply": ["plan.json"],
+    "record": ["answers.jsonl"],
     "state": ["export", "state.tar.zst"],
 }
 """Arguments that a command cannot do without."""

@@ -167,9 +167,27 @@ def test_recordings_are_found_by_digest(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     recording = load_recordings((path,))
     assert recording is not None
-    assert recording.find(params_digest(params)) == {"type": "expired"}
-    assert recording.find(params_digest({})) == {"type": "canceled"}
-    assert recording.find("0") is None
+    assert recording.find(params_digest(params), "any", 0) == {"type": "expired"}
+    assert recording.find(params_digest({}), "any", 0) == {"type": "canceled"}
+    assert recording.find("0", "any", 0) is None
+    assert not recording.has_sequels
+
+
+def test_recordings_are_told_in_turn(tmp_path: Path) -> None:
+    """The askings of a question get its lines in order, those with a part of their id their own."""
+    path = tmp_path / "r.jsonl"
+    lines = [
+        {"params_sha256": "q", "custom_id_has": part, "result": {"type": kind}}
+        for part, kind in (("one", "expired"), ("two", "canceled"), ("one", "errored"))
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    recording = load_recordings((path,))
+    assert recording is not None
+    assert recording.has_sequels
+    told = [recording.find("q", "id-one", asked) for asked in range(3)]
+    assert told == [{"type": "expired"}, {"type": "errored"}, {"type": "errored"}]
+    assert recording.find("q", "id-two", 0) == {"type": "canceled"}
+    assert recording.find("q", "other", 1) == {"type": "canceled"}
 
 
 def test_choices_are_read_from_a_command_line() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from batchspec.cli.arguments import Shared, add_shared, port, positive_seconds
 from batchspec.cli.result import Result
 from batchspec.emulator.faults import FaultsError
+from batchspec.emulator.replay import RecordingError
 from batchspec.emulator.rules import AnswersError
 from batchspec.emulator.server import RunningEmulator, start_emulator
 from batchspec.emulator.settings import EmulatorSettings
@@ -23,6 +24,7 @@ EXAMPLES = """\
   batchspec emulator                                   a free port, answers that echo
   batchspec emulator --port 8000 --data-dir emulated   keep batches between starts
   batchspec emulator --answers answers.yaml --delay 5  your answers, after five seconds
+  batchspec emulator --replay cassette.jsonl --replay-only  what `batchspec record` wrote
 """
 _KEY = "emulator-needs-no-key"
 _HOUR = 3600.0
@@ -37,6 +39,8 @@ class Arguments(Shared):
     data_dir: Path
     answers: Path | None
     faults: Path | None
+    replay: tuple[Path, ...]
+    replay_only: bool
     delay: float
     """Seconds from creation to the end of a batch."""
 
@@ -56,6 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answers", metavar="FILE", type=Path, help="YAML of matchers and answers")
     parser.add_argument("--faults", metavar="FILE", type=Path, help="YAML of faults to inject")
     parser.add_argument(
+        "--replay",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="recorded answers, of `batchspec record`; may be given several times",
+    )
+    parser.add_argument(
+        "--replay-only",
+        action="store_true",
+        help="a question that was not recorded is an errored line, and no made-up answer",
+    )
+    parser.add_argument(
         "--delay",
         metavar="SECONDS",
         type=positive_seconds,
@@ -69,7 +86,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     """Serve until interrupted.
 
     Raises:
-        UsageFailure: the answers or faults file cannot be used.
+        UsageFailure: the answers, faults or recording cannot be used.
         EnvironmentFailure: the port cannot be used.
     """
     with _start(args) as server:
@@ -87,11 +104,13 @@ def _start(args: Arguments) -> RunningEmulator:
         data_dir=args.data_dir,
         answers=_file("--answers", args.answers),
         faults=_file("--faults", args.faults),
+        replay=tuple(path for path in args.replay if _file("--replay", path)),
+        replay_only=args.replay_only,
         delay_seconds=args.delay,
     )
     try:
         return start_emulator(settings, port=args.port)
-    except (AnswersError, FaultsError) as error:
+    except (AnswersError, FaultsError, RecordingError) as error:
         raise UsageFailure(str(error)) from error
     except OSError as error:
         raise EnvironmentFailure(
