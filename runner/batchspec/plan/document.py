@@ -96,6 +96,8 @@ def _read_estimate(document: Mapping[str, Any]) -> Estimate:
         usd_max=_amount(document["usd_max"]),
         usd_without_batch=_amount(document["usd_without_batch"]),
         notes=tuple(document["notes"]),
+        answers=document.get("calibrated_by", {}).get("answers", 0),
+        counted=document.get("calibrated_by", {}).get("counted", 0),
     )
 
 
@@ -149,6 +151,7 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
         "usd_without_batch": money(estimate.usd_without_batch),
         "usd_min": money_floor(estimate.usd_min),
         "notes": list(estimate.notes),
+        "calibrated_by": {"answers": estimate.answers, "counted": estimate.counted},
     }
 
 

@@ -34,6 +34,8 @@ SCAFFOLD_CHARS = 90
 UNCALIBRATED = (Decimal("0.75"), Decimal("1.25"))
 CALIBRATED = (Decimal("0.95"), Decimal("1.1"))
 """Least and most input tokens as a share of the guess, without and with past answers."""
+MANY = 30
+"""So many answers, or counted requests, make a guess a calibrated one."""
 COLD_BATCH_NOTE = (
     "A cold batch may write its shared prefix more than once: the estimate expects 30 % cache "
     "hits, and the highest price none."
@@ -47,9 +49,48 @@ class Calibration:
 
     input_ratio: Decimal = Decimal(1)
     """Real prompt tokens divided by guessed ones."""
+    input_most: Decimal = Decimal(1)
+    """The largest such ratio of one request; not below ``input_ratio``."""
     output_tokens: Decimal | None = None
     """Mean output tokens of an answer; None: no answers yet."""
+    output_percentile: int = 0
+    """95 % of the answers have at most so many output tokens."""
+    hit_rate: Decimal | None = None
+    """Share of cacheable prefixes that came from the cache; None: nothing was cached."""
     answers: int = 0
+    """How many answers were looked at."""
+    counted: int = 0
+    """How many requests the API itself counted; the ratios are theirs then."""
+
+    def spread(self) -> tuple[Decimal, Decimal]:
+        """Return the least and the most input tokens as a share of the corrected guess.
+
+        The most is what a ceiling stands on, so it follows the worst request seen.
+        """
+        if not self.answers and not self.counted:
+            return UNCALIBRATED
+        least, most = CALIBRATED if max(self.answers, self.counted) >= MANY else UNCALIBRATED
+        return least, max(most, self.input_most / self.input_ratio)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what the estimate stands on, for the plan's reader."""
+        notes = []
+        ratio = f"{self.input_ratio.normalize():f} times"
+        if self.counted:
+            notes.append(
+                f"The API counted the input tokens of {_requests(self.counted)}: "
+                f"{ratio} what their characters suggest."
+            )
+        if self.answers:
+            mean = (self.output_tokens or Decimal(0)).normalize()
+            compared = "" if self.counted else f"{ratio} the input tokens that characters suggest, "
+            notes.append(
+                f"Calibrated by {self.answers:,} {'answer' if self.answers == 1 else 'answers'} "
+                f"of this spec: {compared}"
+                f"{mean:f} output tokens on average, 95 % of them at most "
+                f"{self.output_percentile:,}."
+            )
+        return tuple(notes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +132,15 @@ def estimate_chars(params: bytes) -> int:
     return max(1, len(params) - params.count(b"\\") - SCAFFOLD_CHARS)
 
 
+def measured_ratio(tokens: int, chars: int, chars_per_token: Decimal) -> Decimal:
+    """Return real prompt tokens, without the overhead of requests, by guessed ones.
+
+    Rounded, so that it reads well and is the same on every machine.
+    """
+    ratio = Decimal(tokens) * chars_per_token / chars
+    return max(ratio.quantize(Decimal("0.001")), Decimal("0.001"))
+
+
 def step_chars(job: Job, calibration: Calibration) -> int | None:
     """Return the characters from which a request is guessed to be over the price step, or None."""
     if job.prices is None or job.prices.step_tokens is None:
@@ -110,18 +160,22 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
     below = _class_of(sizes.requests - sizes.over_requests, sizes.chars - sizes.over_chars)
     over = _class_of(sizes.over_requests, sizes.over_chars)
     guesses = [_guess(part, job, known) for part in (below, over)]
+    notes = (*job.notes, *known.notes())
     result = Estimate(
         input_tokens=int(sum(guess.input for guess in guesses)),
         output_tokens=int(sum(guess.output for guess in guesses)),
-        notes=job.notes,
+        notes=notes,
+        answers=known.answers,
+        counted=known.counted,
     )
     if job.prices is None:
-        return replace(result, notes=(*job.notes, "The price of this model is unknown."))
+        return replace(result, notes=(*notes, "The price of this model is unknown."))
     rates = (job.prices.rates, job.prices.above or job.prices.rates)
-    least, most = CALIBRATED if known.answers else UNCALIBRATED
+    least, most = known.spread()
+    hits = HIT_RATE if known.hit_rate is None else known.hit_rate
     factor = BATCH_FACTOR * job.prices.geo_factor(job.geo)
     priced = list(zip(guesses, rates, strict=True))
-    usd = sum((g.usd(r, job, HIT_RATE) for g, r in priced), Decimal(0)) * factor
+    usd = sum((g.usd(r, job, hits) for g, r in priced), Decimal(0)) * factor
     primed = sum((g.usd(r, job, PRIMED_HIT_RATE) for g, r in priced), Decimal(0)) * factor
     low = sum((g.least(least).usd(r, job, BEST_HIT_RATE) for g, r in priced), Decimal(0))
     high = sum((g.most(most, job).usd(r, job, Decimal(0)) for g, r in priced), Decimal(0))
@@ -131,7 +185,7 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
         usd_min=min(usd, low * factor),
         usd_max=max(usd, high * factor),
         usd_without_batch=usd / BATCH_FACTOR,
-        notes=(*job.notes, *_cache_notes(sizes, job, usd, primed)),
+        notes=(*notes, *_cache_notes(sizes, job, known, (usd, primed))),
     )
 
 
@@ -197,12 +251,26 @@ def _expected_output(job: Job, known: Calibration) -> Decimal:
     return Decimal(job.max_tokens) / 2
 
 
-def _cache_notes(sizes: Sizes, job: Job, usd: Decimal, primed: Decimal) -> tuple[str, ...]:
+def _cache_notes(
+    sizes: Sizes, job: Job, known: Calibration, prices: tuple[Decimal, Decimal]
+) -> tuple[str, ...]:
+    """Say how cache hits are guessed, and what a primer batch would make of the price."""
     if job.cache_ttl is None or sizes.requests <= 1:
         return ()
-    notes = [COLD_BATCH_NOTE]
+    usd, primed = prices
+    hits = COLD_BATCH_NOTE
+    if known.hit_rate is not None:
+        hits = (
+            f"The estimate expects {known.hit_rate:.0%} cache hits, as past answers had, and the "
+            "highest price none."
+        )
+    notes = [hits]
     if primed < usd * Decimal("0.95"):
         notes.append(
             f"With a one-request primer batch first, about ${money(primed)} is expected instead."
         )
     return tuple(notes)
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count:,} requests"

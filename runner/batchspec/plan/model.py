@@ -90,6 +90,10 @@ class Estimate:
     """Expected, at the price of the same requests sent one by one."""
     notes: tuple[str, ...] = ()
     """What the reader should know of the estimate, e.g. why no cache breakpoint was placed."""
+    answers: int = 0
+    """So many collected answers of the spec calibrated it."""
+    counted: int = 0
+    """Of so many requests the API counted the input tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

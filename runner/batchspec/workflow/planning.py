@@ -13,7 +13,6 @@ from batchspec.inputs.columns import Column
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import InputTable, open_inputs
 from batchspec.plan.diff import DiffOptions, diff_items
-from batchspec.plan.estimate import Calibration, Job, estimate, step_chars
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate, Plan, SpecPlan
 from batchspec.plan.pack import Packed
@@ -28,6 +27,7 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
 from batchspec.workflow.preflight import preflight
+from batchspec.workflow.pricing import estimate_items
 
 CANARY_FROM = 20_000
 """From so many requests on, the first submission of a prompt that was never answered is small."""
@@ -183,7 +183,8 @@ def plan_one(
         return None, problems
     canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
     batches, found = arrange(items.questions(), loaded.spec.batch, canary, ())
-    plan = _spec_plan(session, loaded.spec, items, renderer, batches, options)
+    priced = estimate_items(session, engine, loaded.spec, items, renderer, reader)
+    plan = _spec_plan(loaded.spec, items, priced, batches, options)
     planned = Planned(
         plan=plan,
         items=items,
@@ -198,10 +199,9 @@ def plan_one(
 
 
 def _spec_plan(
-    session: Session,
     spec: Spec,
     items: ItemTable,
-    renderer: Renderer,
+    priced: Estimate,
     batches: Sequence[Packed],
     options: PlanOptions,
 ) -> SpecPlan:
@@ -214,26 +214,10 @@ def _spec_plan(
         requests=items.requests,
         batches=len(batches),
         bytes=sum(batch.bytes for batch in batches),
-        estimate=_estimate(session, spec, items, renderer),
+        estimate=priced,
         changes=tuple(items.changes()) if options.changes else (),
         digests={"spec": spec_digest(spec), "inputs": items.inputs_digest()},
     )
-
-
-def _estimate(session: Session, spec: Spec, items: ItemTable, renderer: Renderer) -> Estimate:
-    facts = session.catalogue.facts().get(spec.model)
-    job = Job(
-        max_tokens=spec.max_tokens,
-        tokenizer="new" if facts is None else facts.tokenizer,
-        prices=session.catalogue.prices(spec.model),
-        geo=spec.params.get("inference_geo"),
-        prefix_chars=renderer.prefix_chars,
-        cache_ttl=renderer.cache_ttl,
-        schema=renderer.schema,
-        notes=renderer.notes,
-    )
-    calibration = Calibration()
-    return estimate(items.sizes(step_chars(job, calibration)), job, calibration)
 
 
 def canary_of(spec: Spec, requests: int, answered: int, *, detach: bool = False) -> int:

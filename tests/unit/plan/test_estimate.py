@@ -60,6 +60,41 @@ def test_past_answers_correct_the_guess() -> None:
     assert found.usd_max == (1580 * Decimal("1.1") + 5 * 640) / 2_000_000
 
 
+def test_the_ceiling_follows_the_worst_request_seen() -> None:
+    """Few answers leave the range wide, and a request above the average lifts the highest price."""
+    sizes = Sizes(requests=10, chars=3500)
+    few = estimate(sizes, JOB, Calibration(output_tokens=Decimal(12), answers=3))
+    assert few.usd_max == (1080 * Decimal("1.25") + 5 * 640) / 2_000_000
+    worst = Calibration(input_most=Decimal(2), output_tokens=Decimal(12), answers=50)
+    assert estimate(sizes, JOB, worst).usd_max == Decimal(1080 * 2 + 5 * 640) / 2_000_000
+
+
+def test_the_estimate_says_what_it_stands_on() -> None:
+    """Answers and counted requests are named, with what they showed."""
+    known = Calibration(
+        input_ratio=Decimal("1.120"),
+        output_tokens=Decimal("13.25"),
+        output_percentile=14,
+        hit_rate=Decimal("0.87"),
+        answers=1000,
+    )
+    job = replace(JOB, prefix_chars=20_000, cache_ttl="1h")
+    sizes = Sizes(requests=10, chars=350_000)
+    found = estimate(sizes, job, known)
+    calibrated, hits, *_ = found.notes
+    assert calibrated == (
+        "Calibrated by 1,000 answers of this spec: 1.12 times the input tokens that characters "
+        "suggest, 13.25 output tokens on average, 95 % of them at most 14."
+    )
+    assert hits.startswith("The estimate expects 87% cache hits, as past answers had")
+    assert (found.answers, found.counted) == (1000, 0)
+    counted, answered = estimate(sizes, JOB, replace(known, counted=1)).notes
+    assert counted == (
+        "The API counted the input tokens of 1 request: 1.12 times what their characters suggest."
+    )
+    assert "times" not in answered
+
+
 def test_unknown_price_is_said_and_nothing_is_guessed() -> None:
     """Tokens are still counted, money is not."""
     found = estimate(Sizes(requests=1, chars=350), replace(JOB, prices=None))

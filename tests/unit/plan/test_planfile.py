@@ -68,6 +68,7 @@ def test_the_document_is_the_contract(plan: Plan) -> None:
                         "usd_without_batch": "0.0057",
                         "usd_min": "0.0017",
                         "notes": ["No breakpoint: the prefix is too short."],
+                        "calibrated_by": {"answers": 0, "counted": 0},
                     },
                     "changes": [
                         {

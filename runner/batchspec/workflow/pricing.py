@@ -1,0 +1,118 @@
+"""The estimate of a plan: sizes, prices, and what past answers say about the guess."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from batchspec.errors import DiskFailure, StateFailure
+from batchspec.inputs.engine import Engine
+from batchspec.outputs.calibration import calibrate
+from batchspec.plan.estimate import (
+    CHARS_PER_TOKEN,
+    Calibration,
+    Job,
+    estimate,
+    estimate_chars,
+    step_chars,
+)
+from batchspec.plan.items import ItemTable
+from batchspec.plan.model import Estimate
+from batchspec.prompt.request import Renderer
+from batchspec.spec.model import Spec
+from batchspec.state.ledger import LedgerReader
+from batchspec.state.model import Submission, SubmissionState
+from batchspec.workflow.chunks import former_requests
+from batchspec.workflow.collect import answer_files
+from batchspec.workflow.context import Session
+
+SUBMISSIONS = 8
+"""So many of a spec's newest collected submissions calibrate its next plan."""
+SAMPLE = 1000
+"""So many requests of each of them are compared with what their answers used."""
+
+
+def estimate_items(
+    session: Session,
+    engine: Engine,
+    spec: Spec,
+    items: ItemTable,
+    renderer: Renderer,
+    reader: LedgerReader | None,
+) -> Estimate:
+    """Return what submitting the items of a plan would cost."""
+    facts = session.catalogue.facts().get(spec.model)
+    job = Job(
+        max_tokens=spec.max_tokens,
+        tokenizer="new" if facts is None else facts.tokenizer,
+        prices=session.catalogue.prices(spec.model),
+        geo=spec.params.get("inference_geo"),
+        prefix_chars=renderer.prefix_chars,
+        cache_ttl=renderer.cache_ttl,
+        schema=renderer.schema,
+        notes=renderer.notes,
+    )
+    known = Calibration()
+    if items.requests and reader is not None:
+        known = _past(session, engine, spec, job, reader)
+    return estimate(items.sizes(step_chars(job, known)), job, known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sampled:
+    """The first requests of a submission."""
+
+    submission: Submission
+    model: str
+    chars: dict[bytes, int]
+    """Characters that count, by the first 16 bytes of the request hash."""
+
+
+def _past(
+    session: Session, engine: Engine, spec: Spec, job: Job, reader: LedgerReader
+) -> Calibration:
+    """Return what the newest answers of a spec say; damaged parts of the state say nothing."""
+    collected = [
+        submission
+        for submission in reader.submissions((SubmissionState.COLLECTED,))
+        if submission.spec == spec.name and submission.segment and submission.results
+    ]
+    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1]))
+    comparable = [one for one in found if one.model == spec.model]
+    if not comparable:
+        facts = session.catalogue.facts()
+        comparable = [
+            one
+            for one in found
+            if one.model in facts and facts[one.model].tokenizer == job.tokenizer
+        ]
+    try:
+        answers = answer_files(session, [one.submission for one in comparable])
+        asked = {digest: chars for one in comparable for digest, chars in one.chars.items()}
+        return calibrate(engine, answers, asked, CHARS_PER_TOKEN[job.tokenizer])
+    except (StateFailure, DiskFailure):
+        return Calibration()
+
+
+def _sampled(session: Session, submissions: list[Submission]) -> Iterator[_Sampled]:
+    for submission in submissions:
+        requests = former_requests(session, submission.segment or "")
+        try:
+            sample = list(itertools.islice(requests, SAMPLE))
+        except StateFailure:
+            continue
+        if sample:
+            yield _Sampled(
+                submission=submission,
+                model=_model(sample[0][1]),
+                chars={name.digest16: estimate_chars(params) for name, params in sample},
+            )
+
+
+def _model(params: bytes) -> str:
+    request: dict[str, Any] = orjson.loads(params)
+    return str(request.get("model"))
