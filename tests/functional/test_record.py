@@ -91,9 +91,10 @@ def test_a_recording_has_no_key_and_no_prompt(original: Folder) -> None:
 def test_the_emulator_inside_replays(original: Folder) -> None:
     """`--emulate` answers from a recording, and says of an item that it was not recorded."""
     original.batchspec("record", "tape.jsonl")
+    file = original.read("batchspec.yaml")
+    original.write("batchspec.yaml", f"{file}emulator: {{replay: tape.jsonl}}\n")
     original.write("data/cities.csv", original.read("data/cities.csv") + "99,Nowhere\n")
-    env = {"BATCHSPEC_EMULATOR_REPLAY": "tape.jsonl"}
-    done = original.batchspec("run", "--emulate", env=env)
+    done = original.batchspec("run", "--emulate")
     assert done.code == 3, done.err
     assert "99 errored: The emulator replays a recording" in done.out
     rows = {row["key"]: row for row in original.rows("out/cities.jsonl")}
@@ -105,7 +106,8 @@ def test_files_of_the_emulator_inside(original: Folder, name: str) -> None:
     """A file that is missing or wrong is usage, not a bug."""
     missing = original.batchspec("run", "--emulate", env={name: "nothing.jsonl"})
     assert (missing.code, missing.out) == (2, "")
-    assert f"{name} is 'nothing.jsonl'" in missing.err
+    assert "file is 'nothing.jsonl', and there is no such file" in missing.err
+    assert f"the environment variable {name}." in missing.err
     original.write("wrong.jsonl", "wrong\n")
     wrong = original.batchspec("run", "--emulate", env={name: "wrong.jsonl"})
     assert (wrong.code, wrong.out) == (2, "")

@@ -178,6 +178,14 @@ class Prices(Record):
     cache_read: Decimal | None = None
 
 
+class Emulator(Record):
+    """How the emulator inside ``--emulate`` answers; paths are relative to the project root."""
+
+    answers: str | None = None
+    replay: str | None = None
+    delay_seconds: float = 0.0
+
+
 class ProjectFile(Record):
     """``batchspec.yaml``."""
 
@@ -189,5 +197,6 @@ class ProjectFile(Record):
     defaults: JsonObject = Field(default_factory=dict)
     prices: dict[str, Prices] = Field(default_factory=dict)
     budget: Budget = Field(default_factory=Budget)
+    emulator: Emulator = Field(default_factory=Emulator)
     memory_mb: int = 512
     """Ceiling for DuckDB, in MB; 512 is the least that ingests with two threads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,12 @@ from batchspec.spec.shape import shape_problems
 from batchspec.spec.words import listing
 
 PROJECT_FILE = "batchspec.yaml"
+_PATHS = {
+    ("state",): "BATCHSPEC_STATE",
+    ("emulator", "answers"): "BATCHSPEC_EMULATOR_ANSWERS",
+    ("emulator", "replay"): "BATCHSPEC_EMULATOR_REPLAY",
+}
+"""Settings that are paths, and the variables that override them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ def _load_project(
     if has_errors(problems):
         return None, problems
     settings, wrong = overridden(data, environ)
-    problems += (*wrong, *_state_problems(document, root))
+    problems += (*wrong, *_path_problems(document, root))
     config = ProjectFile.model_validate(settings)
     problems += (*_base_url(config, document, environ), *_version(config, document))
     if has_errors(problems):
@@ -142,20 +148,20 @@ def _misnamed(root: Path) -> tuple[Problem, ...]:
     )
 
 
-def _state_problems(document: Document | None, root: Path) -> tuple[Problem, ...]:
-    state = None if document is None else document.get("state")
-    wrong = complaint(state, root) if isinstance(state, str) else None
-    if document is None or wrong is None:
-        return ()
-    return (
-        Problem(
+def _path_problems(document: Document | None, root: Path) -> Iterator[Problem]:
+    """Check the paths of the project file: it is shared, and paths of one machine are not."""
+    for path, variable in _PATHS.items():
+        value = None if document is None else document.get(*path)
+        wrong = complaint(value, root) if isinstance(value, str) else None
+        if document is None or wrong is None:
+            continue
+        yield Problem(
             code="path-outside-project",
-            summary=f"the path of state {wrong}",
+            summary=f"the path of {'.'.join(path)} {wrong}",
             detail="The project file is shared, and a path of one machine is not. Write a path"
-            " below the project, or set BATCHSPEC_STATE on the machine that needs another.",
-            where=document.place(("state",)),
-        ),
-    )
+            f" below the project, or set {variable} on the machine that needs another.",
+            where=document.place(path),
+        )
 
 
 def _base_url(

@@ -36,6 +36,9 @@ _VARIABLES: dict[str, tuple[NodePath, Callable[[str], Any]]] = {
     "BATCHSPEC_SETTLE_SECONDS": (("api", "settle_seconds"), _seconds),
     "BATCHSPEC_POLL_SECONDS": (("api", "poll_seconds"), _seconds),
     "BATCHSPEC_MEMORY_MB": (("memory_mb",), int),
+    "BATCHSPEC_EMULATOR_ANSWERS": (("emulator", "answers"), str),
+    "BATCHSPEC_EMULATOR_REPLAY": (("emulator", "replay"), str),
+    "BATCHSPEC_EMULATOR_DELAY": (("emulator", "delay_seconds"), _seconds),
 }
 
 API_VERSIONS = ("2023-06-01", "2026-10-21")
@@ -52,7 +55,8 @@ def overridden(
     A variable that is empty counts as unset. `ANTHROPIC_BASE_URL` is used when nothing else names
     a base URL.
     """
-    settings = {**data, "api": dict(data.get("api") or {})}
+    groups = {name: dict(data.get(name) or {}) for name in ("api", "emulator")}
+    settings = {**data, **groups}
     problems: list[Problem] = []
     for variable, (path, read) in _VARIABLES.items():
         text = environ.get(variable, "")
@@ -64,7 +68,7 @@ def overridden(
         elif len(path) == 1:
             settings[str(path[0])] = value
         else:
-            settings["api"][str(path[1])] = value
+            settings[str(path[0])][str(path[1])] = value
     if environ.get("ANTHROPIC_BASE_URL"):
         settings["api"].setdefault("base_url", environ["ANTHROPIC_BASE_URL"])
     return settings, tuple(problems)

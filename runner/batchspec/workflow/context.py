@@ -195,14 +195,14 @@ class Session:
     def _emulator(self) -> str:
         from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415
 
-        answers = self._emulator_file("BATCHSPEC_EMULATOR_ANSWERS")
-        recording = self._emulator_file("BATCHSPEC_EMULATOR_REPLAY")
+        wanted = self.project.config.emulator
+        recording = self._emulator_file("replay", wanted.replay)
         settings = EmulatorSettings(
             data_dir=self.state_dir / "server",
-            answers=answers,
+            answers=self._emulator_file("answers", wanted.answers),
             replay=() if recording is None else (recording,),
             replay_only=recording is not None,
-            delay_seconds=_seconds(self.environ, "BATCHSPEC_EMULATOR_DELAY"),
+            delay_seconds=wanted.delay_seconds,
         )
         try:
             running = start_emulator(settings)
@@ -211,27 +211,18 @@ class Session:
         self._stack.callback(running.close)
         return running.base_url
 
-    def _emulator_file(self, name: str) -> Path | None:
-        text = self.environ.get(name)
-        if not text:
+    def _emulator_file(self, name: str, text: str | None) -> Path | None:
+        if text is None:
             return None
         path = self.project.root / text
         if not path.is_file():
             raise UsageFailure(
-                f"{name} is {text!r}, and there is no such file in {self.project.root}.",
-                hint=f"Name a file relative to the project, or unset {name}.",
+                f"The emulator's {name} file is {text!r}, and there is no such file in "
+                f"{self.project.root}.",
+                hint=f"Correct emulator.{name} in batchspec.yaml, or the environment variable "
+                f"BATCHSPEC_EMULATOR_{name.upper()}.",
             )
         return path
-
-
-def _seconds(environ: Mapping[str, str], name: str) -> float:
-    text = environ.get(name) or "0"
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageFailure(
-            f"{name} is {text!r}; it must be a number of seconds.", hint=f"Set {name}=2, say."
-        ) from None
 
 
 def open_session(

@@ -32,6 +32,7 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("spec", "/$defs/file", model.FileRef),
     ("project", "", model.ProjectFile),
     ("project", "/properties/api", model.Api),
+    ("project", "/properties/emulator", model.Emulator),
     ("project", "/$defs/prices", model.Prices),
 )
 
