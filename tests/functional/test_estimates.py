@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from tests.functional.conftest import Folder
+    from pathlib import Path
+
+    from tests.functional.conftest import Folder, MakeEmulator, MakeProject
 
 ROWS = "id,body\n" + "".join(f"{n},{'Words of the ticket. ' * (n + 4)}\n" for n in range(40))
 SPEC = """\
@@ -56,3 +60,45 @@ def test_answers_move_the_estimate_towards_what_is_used(served: Folder) -> None:
     second_input, second_output = used(served)
     assert abs(better["input_tokens"] / second_input - 1) < 0.03
     assert abs(better["output_tokens"] / second_output - 1) < 0.05
+
+
+@pytest.fixture
+def counting(project: MakeProject, emulator: MakeEmulator, tmp_path: Path) -> Folder:
+    """Return a project that was never run, whose API is told to be short of rate once."""
+    faults = tmp_path / "faults.yaml"
+    faults.write_text(
+        "faults:\n  - {endpoint: count_tokens, kind: status, status: 429, retry_after: 0.1}\n"
+    )
+    folder = project({"tickets.csv": ROWS, "specs/triage.yaml": SPEC})
+    folder.environ["ANTHROPIC_BASE_URL"] = emulator(faults=faults).base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
+    return folder
+
+
+def test_counted_requests_make_the_estimate(counting: Folder) -> None:
+    """A rate limit is waited for, the plan says what was counted, and the tokens are near."""
+    counted = counting.batchspec("plan", "--count-tokens", "8", "--format", "json")
+    assert counted.code == 0, counted.err
+    assert "Counting the input tokens of 8 requests" in counted.err
+    assert "429" in counted.err
+    (spec,) = counted.json()["specs"]
+    assert spec["estimate"]["calibrated_by"] == {"answers": 0, "counted": 8}
+    again = counting.batchspec("plan", "--count-tokens", "8", "--format", "json")
+    assert again.out == counted.out
+    assert list((counting.root / ".batchspec/tmp").iterdir()) == []
+    real, _ = used(counting)
+    assert abs(spec["estimate"]["input_tokens"] / real - 1) < 0.05
+    nothing = counting.batchspec("plan", "--count-tokens", "8", env={"ANTHROPIC_API_KEY": ""})
+    assert (nothing.code, nothing.err) == (0, "")
+
+
+def test_counting_needs_a_key_and_an_api_that_counts(counting: Folder) -> None:
+    """Exit code 5, and the message says how to plan without."""
+    without = counting.batchspec("plan", "--count-tokens", "3", env={"ANTHROPIC_API_KEY": ""})
+    assert without.code == 5
+    assert "no API key" in without.err
+    counting.write("specs/triage.yaml", SPEC.replace("claude-haiku-4-5", "claude-next-9"))
+    unknown = counting.batchspec("plan", "--count-tokens", "3")
+    assert unknown.code == 5
+    assert "Plan without --count-tokens" in unknown.err
+    assert counting.batchspec("plan", "--count-tokens", "0").code == 2

@@ -99,6 +99,19 @@ def parse_page(body: bytes, headers: Mapping[str, str]) -> Page:
     )
 
 
+def parse_count(body: bytes) -> int:
+    """Return the number of a 2xx answer to count_tokens.
+
+    Raises:
+        ValueError: when the body has no such number.
+    """
+    raw = orjson.loads(body)
+    tokens = raw.get("input_tokens") if isinstance(raw, dict) else None
+    if type(tokens) is not int or tokens < 0:
+        raise ValueError("the answer has no input_tokens")
+    return tokens
+
+
 def failure_of(status: int, body: bytes, headers: Mapping[str, str], *, create: bool) -> ApiFailure:
     """Return what a non-2xx answer means; fact sheet §3.1, protocol §3.3."""
     error, request_id = _envelope(body)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from batchspec.api.answers import failure_of, parse_batch, parse_page
+from batchspec.api.answers import failure_of, parse_batch, parse_count, parse_page
 from batchspec.api.port import ApiFailure, Batch, CreateBody, FailureKind, Page, ResultStream
 from batchspec.crashpoints import reached
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = "https://api.anthropic.com"
 BATCHES = "/v1/messages/batches"
+COUNT_TOKENS = "/v1/messages/count_tokens"
 RESULT_PIECE = 1 << 20
 T = TypeVar("T")
 
@@ -128,6 +129,20 @@ class SdkClient:
             lambda: self._client.post(path, cast_to=self._http.Response), create=False
         )
         return _parsed(parse_batch, answer.content)
+
+    def count_tokens(self, body: bytes, *, betas: tuple[str, ...]) -> int:
+        """Return the input tokens of a request; see `FactsApi.count_tokens`."""
+        headers = {"Content-Type": "application/json"}
+        if betas:
+            headers["anthropic-beta"] = ",".join(betas)
+        options: Any = {"headers": headers}
+        answer = self._call(
+            lambda: self._client.post(
+                COUNT_TOKENS, content=body, cast_to=self._http.Response, options=options
+            ),
+            create=False,
+        )
+        return _parsed(parse_count, answer.content)
 
     @contextlib.contextmanager
     def results(self, batch: Batch) -> Iterator[ResultStream]:

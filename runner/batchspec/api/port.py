@@ -170,3 +170,15 @@ class BatchApi(Protocol):
             ApiFailure: while opening or while iterating.
         """
         ...
+
+
+class FactsApi(Protocol):
+    """Calls that are free and change nothing: what the API knows of requests and models."""
+
+    def count_tokens(self, body: bytes, *, betas: tuple[str, ...]) -> int:
+        """Return the input tokens of a request (fact sheet §7).
+
+        Raises:
+            ApiFailure: the call did not succeed.
+        """
+        ...

@@ -163,6 +163,18 @@ def positive_seconds(text: str) -> float:
     return value
 
 
+def positive_count(text: str) -> int:
+    """Read a number of things.
+
+    Raises:
+        argparse.ArgumentTypeError: not a whole number of one or more.
+    """
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of one or more")
+    return number
+
+
 def port(text: str) -> int:
     """Read a TCP port; 0 means any free one.
 

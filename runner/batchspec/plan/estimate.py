@@ -6,7 +6,7 @@ past answers of the same spec really used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -139,6 +139,24 @@ def measured_ratio(tokens: int, chars: int, chars_per_token: Decimal) -> Decimal
     """
     ratio = Decimal(tokens) * chars_per_token / chars
     return max(ratio.quantize(Decimal("0.001")), Decimal("0.001"))
+
+
+def by_count(
+    known: Calibration, counted: Sequence[tuple[int, int]], tokenizer: Literal["old", "new"]
+) -> Calibration:
+    """Return a calibration whose input tokens are those that the API counted.
+
+    Args:
+        known: What past answers say; the rest of it stays.
+        counted: Characters (`estimate_chars`) and input tokens of each counted request.
+        tokenizer: The generation of the model's tokenizer.
+    """
+    per_token = CHARS_PER_TOKEN[tokenizer]
+    net = [(chars, max(1, tokens - REQUEST_TOKENS)) for chars, tokens in counted]
+    chars, tokens = (sum(column) for column in zip(*net, strict=True))
+    ratio = measured_ratio(tokens, chars, per_token)
+    most = max(measured_ratio(tokens, chars, per_token) for chars, tokens in net)
+    return replace(known, input_ratio=ratio, input_most=max(ratio, most), counted=len(net))
 
 
 def step_chars(job: Job, calibration: Calibration) -> int | None:

@@ -79,9 +79,16 @@ class ItemTable:
 
     def questions(self) -> Iterator[Question]:
         """Yield the distinct questions to submit, in the key order of the first item of each."""
+        yield from self._questions(f"ORDER BY {self.keys}")
+
+    def sampled_questions(self, count: int) -> Iterator[Question]:
+        """Yield the ``count`` questions with the smallest hashes, a lasting random sample."""
+        yield from self._questions(f"ORDER BY hash LIMIT {int(count)}")
+
+    def _questions(self, order: str) -> Iterator[Question]:
         rows = self.engine.rows(
             "SELECT hash, coalesce(attempt, 0) + 1, spot, bytes, chars, key_json"
-            f" FROM {self._asked()} ORDER BY {self.keys}"
+            f" FROM {self._asked()} {order}"
         )
         for digest, attempt, spot, length, chars, key in rows:
             yield Question(digest, digest[:16], attempt, spot, length, chars, key)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Self
 
 from batchspec.api.catalogue import Catalogue, load_catalogue
-from batchspec.api.port import BatchApi
+from batchspec.api.client import Connection, SdkClient
+from batchspec.api.port import BatchApi, FactsApi
 from batchspec.clock import Clock
 from batchspec.errors import MissingKey, UsageFailure
 from batchspec.inputs.engine import Engine
@@ -49,6 +50,7 @@ class Session:
     client: BatchApi | None = None
     """The way to the API; None: opened from the project's settings when it is first needed."""
     _stack: ExitStack = field(default_factory=ExitStack)
+    _sdk: SdkClient | None = None
 
     def __enter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -106,6 +108,10 @@ class Session:
     def answers_path(self, tag: str) -> Path:
         """Where the answers of a collected submission are kept for queries."""
         return self.cache_dir / "answers" / f"{tag}.parquet"
+
+    def scratch_path(self, spec: str) -> Path:
+        """Return where a plan may keep requests; a run at the same time has a file of its own."""
+        return self.project.root / ".batchspec" / "tmp" / f"{spec}.{os.getpid()}.spool"
 
     def engine(self) -> Engine:
         """Open the locked-down DuckDB; the caller closes it."""
@@ -174,12 +180,20 @@ class Session:
             MissingKey: when the environment has no key.
         """
         if self.client is None:
-            from batchspec.api.client import Connection, SdkClient  # noqa: PLC0415 - see warm_up
+            self.client = self._opened()
+        return self.client
 
+    def facts_api(self) -> FactsApi:
+        """Return the way to the calls that change nothing; opened as `api` is."""
+        return self._opened()
+
+    def _opened(self) -> SdkClient:
+        """Open the SDK's client, once."""
+        if self._sdk is None:
             settings = self.project.config.api
             key = self.key()
             base_url = self._emulator() if self.emulated else settings.base_url
-            client = SdkClient(
+            self._sdk = SdkClient(
                 Connection(
                     base_url=base_url,
                     key=key,
@@ -188,9 +202,8 @@ class Session:
                     answer_seconds=self.waits.answer,
                 )
             )
-            self._stack.callback(client.close)
-            self.client = client
-        return self.client
+            self._stack.callback(self._sdk.close)
+        return self._sdk
 
     def _emulator(self) -> str:
         from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batchspec.errors import DiskFailure
+from batchspec.events import Event
 from batchspec.inputs.columns import Column
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import InputTable, open_inputs
@@ -26,8 +27,9 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
+from batchspec.workflow.counting import Counted, count_sample, drained
 from batchspec.workflow.preflight import preflight
-from batchspec.workflow.pricing import estimate_items
+from batchspec.workflow.pricing import Pricing
 
 CANARY_FROM = 20_000
 """From so many requests on, the first submission of a prompt that was never answered is small."""
@@ -46,6 +48,10 @@ class PlanOptions:
     """Nobody will wait for the batches."""
     changes: bool = True
     """List every change; a run needs the counts only."""
+    count_tokens: int = 0
+    """Have the API count the input tokens of so many of the questions; 0: estimate locally."""
+    tell: Callable[[Event], None] = lambda _: None
+    """Told what happens on the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +112,9 @@ def _plan_or_recall(
     recalled = recall(path, circumstances, lambda columns: _render_digest(session, loaded, columns))
     if recalled is not None:
         return recalled, ()
-    with session.engine() as engine:
-        planned, problems = plan_one(session, engine, loaded, reader, options, None)
+    counting = Spool(session.scratch_path(loaded.spec.name)) if options.count_tokens else None
+    with session.engine() as engine, counting or nullcontext():
+        planned, problems = plan_one(session, engine, loaded, reader, options, counting)
         if planned is None:
             return None, problems
         # A warning has to be said again by the next plan, so that one is not recalled.
@@ -183,7 +190,14 @@ def plan_one(
         return None, problems
     canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
     batches, found = arrange(items.questions(), loaded.spec.batch, canary, ())
-    priced = estimate_items(session, engine, loaded.spec, items, renderer, reader)
+    counted: tuple[Counted, ...] = ()
+    if options.count_tokens and spool is not None:
+        sampled = count_sample(session, items, spool, options.count_tokens)
+        counted = drained(sampled, options.tell)
+    pricing = Pricing(
+        session=session, engine=engine, spec=loaded.spec, renderer=renderer, reader=reader
+    )
+    priced = pricing.estimate(items, counted)
     plan = _spec_plan(loaded.spec, items, priced, batches, options)
     planned = Planned(
         plan=plan,

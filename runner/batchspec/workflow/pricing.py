@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from batchspec.plan.estimate import (
     CHARS_PER_TOKEN,
     Calibration,
     Job,
+    by_count,
     estimate,
     estimate_chars,
     step_chars,
@@ -29,6 +30,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import former_requests
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.counting import Counted
 
 SUBMISSIONS = 8
 """So many of a spec's newest collected submissions calibrate its next plan."""
@@ -36,30 +38,44 @@ SAMPLE = 1000
 """So many requests of each of them are compared with what their answers used."""
 
 
-def estimate_items(
-    session: Session,
-    engine: Engine,
-    spec: Spec,
-    items: ItemTable,
-    renderer: Renderer,
-    reader: LedgerReader | None,
-) -> Estimate:
-    """Return what submitting the items of a plan would cost."""
-    facts = session.catalogue.facts().get(spec.model)
-    job = Job(
-        max_tokens=spec.max_tokens,
-        tokenizer="new" if facts is None else facts.tokenizer,
-        prices=session.catalogue.prices(spec.model),
-        geo=spec.params.get("inference_geo"),
-        prefix_chars=renderer.prefix_chars,
-        cache_ttl=renderer.cache_ttl,
-        schema=renderer.schema,
-        notes=renderer.notes,
-    )
-    known = Calibration()
-    if items.requests and reader is not None:
-        known = _past(session, engine, spec, job, reader)
-    return estimate(items.sizes(step_chars(job, known)), job, known)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pricing:
+    """Prices the plans of one spec."""
+
+    session: Session
+    engine: Engine
+    spec: Spec
+    renderer: Renderer
+    reader: LedgerReader | None
+
+    def estimate(self, items: ItemTable, counted: Sequence[Counted] = ()) -> Estimate:
+        """Return what submitting the items of a plan would cost.
+
+        Args:
+            items: The decided items.
+            counted: What the API counted of a sample of them; it wins over past answers.
+        """
+        job = self._job()
+        known = Calibration()
+        if items.requests and self.reader is not None:
+            known = _past(self.session, self.engine, self.spec, job, self.reader)
+        if counted:
+            known = by_count(known, counted, job.tokenizer)
+        return estimate(items.sizes(step_chars(job, known)), job, known)
+
+    def _job(self) -> Job:
+        spec, renderer, catalogue = self.spec, self.renderer, self.session.catalogue
+        facts = catalogue.facts().get(spec.model)
+        return Job(
+            max_tokens=spec.max_tokens,
+            tokenizer="new" if facts is None else facts.tokenizer,
+            prices=catalogue.prices(spec.model),
+            geo=spec.params.get("inference_geo"),
+            prefix_chars=renderer.prefix_chars,
+            cache_ttl=renderer.cache_ttl,
+            schema=renderer.schema,
+            notes=renderer.notes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

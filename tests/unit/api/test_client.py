@@ -344,3 +344,15 @@ def test_a_key_that_is_no_header_value_is_not_told(script: Script) -> None:
     )
     assert KEY not in failed(client.page).message
     client.close()
+
+
+def test_tokens_are_counted_or_the_answer_is_refused(client: SdkClient, script: Script) -> None:
+    """The body goes out as it is, with betas; an answer without a number is no number."""
+    script.answer = b'{"input_tokens": 12}'
+    assert client.count_tokens(b'{"model":"m"}', betas=("b1", "b2")) == 12
+    (seen,) = script.seen
+    assert (seen.path, seen.body) == ("/v1/messages/count_tokens", b'{"model":"m"}')
+    assert seen.headers["anthropic-beta"] == "b1,b2"
+    for wrong in (b"[]", b'{"input_tokens": "12"}', b'{"input_tokens": -1}', b"{}"):
+        script.answer = wrong
+        assert failed(lambda: client.count_tokens(b"{}", betas=())).kind is FailureKind.AMBIGUOUS

@@ -14,6 +14,7 @@ from batchspec.plan.estimate import (
     Calibration,
     Job,
     Sizes,
+    by_count,
     estimate,
     estimate_chars,
     step_chars,
@@ -181,3 +182,16 @@ def test_nothing_to_submit_is_free_whatever_the_price() -> None:
     found = estimate(Sizes(), replace(JOB, prices=None))
     assert found.usd == found.usd_max == Decimal(0)
     assert found.notes == ()
+
+
+def test_counted_tokens_win_over_past_answers() -> None:
+    """The ratio is the API's, outputs stay those of the answers."""
+    past = Calibration(input_ratio=Decimal(2), output_tokens=Decimal(7), answers=40)
+    found = by_count(past, [(350, 108), (350, 158), (35, 1)], "old")
+    assert found == Calibration(
+        input_ratio=Decimal("1.195"),
+        input_most=Decimal("1.500"),
+        output_tokens=Decimal(7),
+        answers=40,
+        counted=3,
+    )

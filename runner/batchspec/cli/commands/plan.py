@@ -1,4 +1,4 @@
-"""Show what would be submitted, why, and what it would cost. Nothing is sent or changed."""
+"""Show what would be submitted, why, and what it would cost. Nothing is submitted or changed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from batchspec.cli.arguments import (
     add_retry_failed,
     add_selecting,
     command_of,
+    positive_count,
 )
 from batchspec.cli.exits import DONE, TO_SUBMIT
+from batchspec.cli.progress import LineDisplay
 from batchspec.cli.refusals import refusals
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   batchspec plan                              every spec of the project
   batchspec plan ticket-triage --out plan.json    save it for `batchspec apply plan.json`
+  batchspec plan --count-tokens 50            a better estimate, for which the key is needed
   batchspec plan --format markdown            for a pull request
   batchspec plan --detailed-exitcode          exit code 10 when there is something to submit
 """
@@ -46,6 +49,8 @@ class Arguments(Selecting):
     out: Path | None
     """File that the plan is saved to."""
     detailed_exitcode: bool
+    count_tokens: int
+    """So many requests are counted by the API; 0: none."""
     retry_failed: bool
     """Plan to ask again for items whose retries are spent."""
 
@@ -58,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detailed-exitcode",
         action="store_true",
         help="exit with 10 when there is something to submit, 0 when there is not",
+    )
+    parser.add_argument(
+        "--count-tokens",
+        metavar="N",
+        type=positive_count,
+        default=0,
+        help="have the API count the input tokens of N requests, for a better estimate (free)",
     )
     add_retry_failed(parser)
 
@@ -75,8 +87,10 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     session = open_session(
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
-    with session:
-        options = PlanOptions(retry_failed=args.retry_failed)
+    with session, LineDisplay(terminal) as display:
+        options = PlanOptions(
+            retry_failed=args.retry_failed, count_tokens=args.count_tokens, tell=display.show
+        )
         plan, found = plan_specs(session, selection.specs, options)
         refused = () if plan is None else refusals(session, plan, selection.specs)
     problems += found
