@@ -128,14 +128,59 @@ class OutputWritten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """How well one label was given."""
+
+    label: str
+    expected: int
+    """Rows that should have it."""
+    given: int
+    """Rows that got it."""
+    correct: int
+    """Rows that should have it and got it."""
+
+    @property
+    def precision(self) -> float | None:
+        """The part of the rows that got it which should have it; None when no row got it."""
+        return self.correct / self.given if self.given else None
+
+    @property
+    def recall(self) -> float | None:
+        """The part of the rows that should have it which got it; None when none should."""
+        return self.correct / self.expected if self.expected else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How well answers agree with reference labels."""
+
+    compared: int
+    """Rows with a reference label."""
+    agreed: int
+    labels: tuple[LabelScore, ...] = ()
+    """Sorted by label; empty when there are too many for a table to say anything."""
+    confusion: tuple[tuple[str, str | None, int], ...] = ()
+    """Expected label, label given (None: no answer), and number of rows; sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckDone(Event):
     """A check was evaluated."""
 
     spec: str
     name: str
+    kind: str
+    """``sql``, or the key of a built-in kind."""
     severity: str
+    verdict: str
+    """``pass``, ``warn`` or ``error``."""
     failures: int
+    """Rows that fail; they may be few enough for the verdict to be ``pass``."""
     samples: tuple[str, ...]
+    """The first of them as JSON objects."""
+    detail: str = ""
+    """The figure that was compared with a limit, in one sentence; empty for rows that fail."""
+    evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

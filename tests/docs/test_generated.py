@@ -75,7 +75,13 @@ def kind(schema: dict[str, Any], node: dict[str, Any]) -> str:
         return f"list of {kind(schema, node.get('items', {}))}"
     if node.get("title") == "File":
         return "`{file: …}`"
-    words = {"object": "mapping", "string": "text", "integer": "integer", "number": "number"}
+    words = {
+        "object": "mapping",
+        "string": "text",
+        "integer": "integer",
+        "number": "number",
+        "boolean": "true or false",
+    }
     return words.get(node.get("type", ""), "any") + limits(node)
 
 

@@ -1,20 +1,39 @@
-"""The checks of a spec: SQL over what was written, whose rows are failures."""
+"""The checks of a spec: SQL over what was written, whose rows are failures, and built-in kinds."""
 
 # ruff: noqa: S608 - the names in this SQL are ours or quoted, and author SQL was read before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-from batchspec.inputs.engine import AuthorSqlError, Engine
-from batchspec.outputs.authored import Authored, read_authored
+from batchspec.events import Evaluation
+from batchspec.inputs.engine import AuthorSqlError, Column, Engine
+from batchspec.inputs.tables import InputTable
+from batchspec.outputs.agreement import pairs_of
+from batchspec.outputs.authored import Authored, bad_sql, read_authored
+from batchspec.outputs.builtin import (
+    CheckProblemError,
+    Source,
+    failing_rows,
+    rate_rows,
+    source_of,
+)
 from batchspec.outputs.job import Written
+from batchspec.outputs.measures import (
+    Measured,
+    count_rows,
+    measure_agreement,
+    measure_rate,
+    measure_rows,
+)
 from batchspec.outputs.projection import json_object
-from batchspec.problems import Problem
+from batchspec.outputs.verdict import Verdict, verdict_of
+from batchspec.problems import Place, Problem
+from batchspec.spec.checks import RATE_KINDS, ROW_KINDS, kind_of_check, title
 from batchspec.spec.model import Check
 from batchspec.spec.project import LoadedSpec
 
@@ -27,15 +46,41 @@ class CheckResult:
     """What one check found."""
 
     name: str
-    severity: Literal["error", "warn"]
+    kind: str
+    """One of `spec.checks.KINDS`."""
+    severity: str
+    """As the spec has it."""
+    verdict: Verdict
     failures: int
-    """Rows that the check's SQL returned."""
+    """Rows that fail."""
     samples: tuple[str, ...]
     """The first `SAMPLES` of them as JSON objects, sorted by that text."""
+    detail: str = ""
+    """The figure that was compared with a limit, in one sentence; empty for rows that fail."""
+    evaluation: Evaluation | None = None
+    failing: str | None = None
+    """The query of the rows that fail; None: the check is not about rows."""
+    columns: tuple[Column, ...] = ()
+    """Those of ``failing``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A check that was read and bound: it can be evaluated."""
+
+    check: Check
+    failing: str | None
+    """The query of the rows that fail, or of those that count towards the limit."""
+    columns: tuple[Column, ...]
+    source: Source | None
+    """None: the author's own SQL."""
+    authored: Authored | None = None
+    pairs: str | None = None
+    """Of `agreement`: the query of answers and their reference labels."""
 
 
 def run_checks(
-    engine: Engine, root: Path, loaded: LoadedSpec, written: Sequence[Written]
+    engine: Engine, root: Path, loaded: LoadedSpec, written: Sequence[Written], inputs: InputTable
 ) -> tuple[tuple[CheckResult, ...], tuple[Problem, ...]]:
     """Evaluate every check of a spec over the files as they stand on disk.
 
@@ -48,16 +93,15 @@ def run_checks(
     found: list[CheckResult] = []
     problems: list[Problem] = []
     with output_views(engine, [output.relation for output in written]):
-        for number, check in enumerate(loaded.spec.checks):
-            path = ("checks", number, "sql")
-            authored, wrong = read_authored(engine, root, loaded, path, check.sql)
+        for number in range(len(loaded.spec.checks)):
+            checked, wrong = read_check(engine, root, loaded, number, inputs)
             problems += wrong
-            if authored is None:
+            if checked is None:
                 continue
             try:
-                found.append(_evaluate(engine, check, authored))
+                found.append(_evaluate(engine, checked))
             except AuthorSqlError as error:
-                problems.append(authored.problem(error))
+                problems.append(_failed(loaded, number, checked, error))
     return tuple(found), tuple(problems)
 
 
@@ -74,16 +118,119 @@ def output_views(engine: Engine, relations: Sequence[str]) -> Iterator[None]:
             engine.execute(f"DROP VIEW IF EXISTS {view}")
 
 
-def _evaluate(engine: Engine, check: Check, authored: Authored) -> CheckResult:
-    columns = engine.names_of(authored.select)
-    failing = f"({authored.select.sql})"
-    (failures,) = engine.one(f"SELECT count(*) FROM {failing}")
-    samples: tuple[str, ...] = ()
-    if failures:
-        rows = engine.rows(
-            f"SELECT {json_object(columns)} AS sample FROM {failing} ORDER BY ALL LIMIT {SAMPLES}"
-        )
-        samples = tuple(row[0] for row in rows)
-    return CheckResult(
-        name=check.name, severity=check.severity, failures=int(failures), samples=samples
+def read_check(
+    engine: Engine,
+    root: Path,
+    loaded: LoadedSpec,
+    number: int,
+    inputs: InputTable,
+    *,
+    is_coming: Callable[[str], bool] = lambda _: False,
+) -> tuple[Checked | None, tuple[Problem, ...]]:
+    """Read one check and bind it to its tables, without running it.
+
+    Args:
+        engine: Where the tables are.
+        root: The project root.
+        loaded: The spec.
+        number: The check's index.
+        inputs: The items.
+        is_coming: Tells of a path without a file whether the run writes it: no problem then.
+    """
+    check = loaded.spec.checks[number]
+    if check.sql is None:
+        return _read_builtin(engine, loaded, number, inputs)
+    authored, problems = read_authored(
+        engine, root, loaded, ("checks", number, "sql"), check.sql, is_coming=is_coming
     )
+    if authored is None or any(map(is_coming, authored.select.files)):
+        return None, problems
+    try:
+        columns = engine.names_of(authored.select)
+    except AuthorSqlError as error:
+        return None, (*problems, authored.problem(error))
+    checked = Checked(
+        check=check,
+        failing=authored.select.sql,
+        columns=columns,
+        source=None,
+        authored=authored,
+    )
+    return checked, problems
+
+
+def _read_builtin(
+    engine: Engine, loaded: LoadedSpec, number: int, inputs: InputTable
+) -> tuple[Checked | None, tuple[Problem, ...]]:
+    check = loaded.spec.checks[number]
+    pairs: str | None = None
+    try:
+        source = source_of(engine, loaded, number, inputs)
+        failing: str | None = None
+        if source.kind in ROW_KINDS:
+            failing = failing_rows(source)
+        elif source.kind in RATE_KINDS:
+            failing = rate_rows(source)
+        elif source.kind == "agreement":
+            pairs, failing = pairs_of(source)
+        elif check.row_count is not None and check.row_count.equals is not None:
+            source.relation(check.row_count.equals, "equals")
+        columns = () if failing is None else engine.names(failing)
+    except CheckProblemError as error:
+        return None, (error.problem,)
+    except AuthorSqlError as error:
+        return None, (bad_sql(f"checks.{kind_of_check(check)}", error, _place(loaded, number)),)
+    checked = Checked(check=check, failing=failing, columns=columns, source=source, pairs=pairs)
+    return checked, ()
+
+
+def _place(loaded: LoadedSpec, number: int) -> Place:
+    return loaded.document.place(("checks", number, kind_of_check(loaded.spec.checks[number])))
+
+
+def _failed(loaded: LoadedSpec, number: int, checked: Checked, error: AuthorSqlError) -> Problem:
+    """Return the problem that only rows could show."""
+    if checked.authored is not None:
+        return checked.authored.problem(error)
+    return bad_sql(f"checks.{kind_of_check(checked.check)}", error, _place(loaded, number))
+
+
+def _evaluate(engine: Engine, checked: Checked) -> CheckResult:
+    check = checked.check
+    measured = _measure(engine, checked)
+    return CheckResult(
+        name=title(check),
+        kind=kind_of_check(check),
+        severity=check.severity,
+        verdict=measured.verdict,
+        failures=measured.failures,
+        samples=_samples(engine, checked) if measured.failures else (),
+        detail=measured.detail,
+        evaluation=measured.evaluation,
+        failing=checked.failing if measured.failures else None,
+        columns=checked.columns,
+    )
+
+
+def _measure(engine: Engine, checked: Checked) -> Measured:
+    check, source, failing = checked.check, checked.source, checked.failing
+    if source is not None and checked.pairs is not None:
+        return measure_agreement(engine, source, checked.pairs)
+    if source is not None and failing is None:
+        return measure_rows(engine, source)
+    if source is not None and failing is not None and source.kind in RATE_KINDS:
+        return measure_rate(engine, source, failing)
+    failures = count_rows(engine, f"({failing})")
+    relative = "%" in f"{check.warn_if}{check.error_if}"
+    rows = count_rows(engine, source.sql if source else OUTPUT) if relative else 0
+    return Measured(verdict=verdict_of(check, failures, rows), failures=failures)
+
+
+def _samples(engine: Engine, checked: Checked) -> tuple[str, ...]:
+    if checked.failing is None:
+        return ()
+    rows = engine.rows(
+        f"SELECT {json_object(checked.columns)} AS sample FROM ({checked.failing})"
+        f" ORDER BY ALL LIMIT {SAMPLES}"
+    )
+    return tuple(row[0] for row in rows)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from batchspec.inputs.engine import AuthorSqlError, Engine
 from batchspec.inputs.tables import InputTable
 from batchspec.outputs.authored import Authored, read_authored
-from batchspec.outputs.checks import output_views
+from batchspec.outputs.checks import output_views, read_check
 from batchspec.outputs.formats import blank, no_rows
 from batchspec.outputs.job import OutputJob
 from batchspec.outputs.pathcheck import path_problems
@@ -65,7 +65,7 @@ def output_problems(
         # Without the columns of an output, a check of it would be blamed for the output's mistake.
         if len(relations) == len(checked):
             with output_views(engine, relations):
-                problems += _checks(engine, root, loaded)
+                problems += _checks(engine, root, loaded, table)
     return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
 
 
@@ -135,16 +135,12 @@ def _items(
     return no_rows(_FILES), (*problems, *found)
 
 
-def _checks(engine: Engine, root: Path, loaded: LoadedSpec) -> Iterator[Problem]:
-    for number, check in enumerate(loaded.spec.checks):
-        authored, problems = _read(engine, root, loaded, ("checks", number, "sql"), check.sql)
-        yield from problems
-        if authored is None:
-            continue
-        try:
-            engine.names_of(authored.select)
-        except AuthorSqlError as error:
-            yield authored.problem(error)
+def _checks(engine: Engine, root: Path, loaded: LoadedSpec, table: InputTable) -> Iterator[Problem]:
+    def is_coming(file: str) -> bool:
+        return _is_coming(root, loaded, file)
+
+    for number in range(len(loaded.spec.checks)):
+        yield from read_check(engine, root, loaded, number, table, is_coming=is_coming)[1]
 
 
 def _read(
@@ -153,12 +149,16 @@ def _read(
     """Read author SQL; None without problems when it reads files that the run writes anew."""
 
     def is_coming(file: str) -> bool:
-        return any(_writes(root, output.path, file) for output in loaded.spec.outputs)
+        return _is_coming(root, loaded, file)
 
     authored, problems = read_authored(engine, root, loaded, path, given, is_coming=is_coming)
     if authored is not None and any(map(is_coming, authored.select.files)):
         return None, problems
     return authored, problems
+
+
+def _is_coming(root: Path, loaded: LoadedSpec, file: str) -> bool:
+    return any(_writes(root, output.path, file) for output in loaded.spec.outputs)
 
 
 def _writes(root: Path, output: str, file: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from batchspec import events
+from batchspec.report.checks import headline
 from batchspec.report.figures import about, count, key_label, number, seconds, size
 from batchspec.report.hygiene import clean_line
 
@@ -87,10 +88,8 @@ def _output_written(event: events.OutputWritten) -> str:
 
 
 def _check_done(event: events.CheckDone) -> str:
-    if not event.failures:
-        return f"{event.spec}: check passed: {event.name}"
-    word = "failed" if event.severity == "error" else "warns"
-    return f"{event.spec}: check {word}: {event.name} ({count(event.failures, 'row')})"
+    word = {"pass": "passed", "warn": "warns", "error": "failed"}[event.verdict]
+    return f"{event.spec}: check {word}: {headline(event)}"
 
 
 def _notice(event: events.Notice) -> str:

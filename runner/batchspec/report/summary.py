@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from batchspec import events
+from batchspec.report.checks import check_lines, checks_json
 from batchspec.report.figures import count, money, number, table
 from batchspec.report.hygiene import clean_line, quoted
 from batchspec.report.narration import failed_item_line
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 _NAMED_FAILURES = 10
-_SAMPLES = 3
 _SUCCEEDED = "succeeded"
 
 
@@ -93,7 +93,7 @@ def _spec(spec: SpecSummary, style: Style) -> Iterator[str]:
             yield style.warn("  Not complete yet: answers are in flight or held back.")
     yield from (_output(output) for output in spec.outputs)
     for check in spec.checks:
-        yield from _check(check, style)
+        yield from check_lines(check, style=style)
     yield from _failed(spec.failed, style)
 
 
@@ -118,17 +118,6 @@ def _output(output: events.OutputWritten) -> str:
     if output.emulated:
         notes.append("emulated")
     return f"  output {clean_line(output.path)} ({', '.join(notes)})"
-
-
-def _check(check: events.CheckDone, style: Style) -> Iterator[str]:
-    name = clean_line(check.name)
-    if not check.failures:
-        yield f"  {style.good('check passed')}: {name}"
-        return
-    failed = check.severity == "error"
-    words = style.bad("check failed") if failed else style.warn("check warns")
-    yield f"  {words}: {name} ({count(check.failures, 'row')})"
-    yield from (quoted(clean_line(sample, 200), "  ") for sample in check.samples[:_SAMPLES])
 
 
 def _failed(failed: list[events.FailedItem], style: Style) -> Iterator[str]:
@@ -159,15 +148,7 @@ def _spec_json(spec: SpecSummary) -> dict[str, Any]:
             {"path": o.path, "rows": o.rows, "changed": o.changed, "emulated": o.emulated}
             for o in spec.outputs
         ],
-        "checks": [
-            {
-                "name": check.name,
-                "severity": check.severity,
-                "failures": check.failures,
-                "samples": list(check.samples),
-            }
-            for check in spec.checks
-        ],
+        "checks": checks_json(spec.checks),
         "failed": [
             {"key": json.loads(item.key), "status": item.status, "detail": item.detail}
             for item in spec.failed

@@ -136,6 +136,8 @@ THEMES: tuple[Theme, ...] = (
         ("output-collision", "Two outputs have one path.", "Change one."),
         ("output-over-input", "An output would replace what the spec reads.", "Change its path."),
         ("duplicate-check", "Two checks have one name.", "Rename one."),
+        ("check-option", "An option does not fit the kind of its check.", "Remove it."),
+        ("check-bounds", "No value, or every value, is within the bounds.", "Correct them."),
         ("empty-budget?", "A ceiling is 0.", "Raise it, unless that is meant."),
         ("budget-above-project?", "A ceiling is above the project's.", "Lower it."),
     ),

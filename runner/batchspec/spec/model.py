@@ -100,12 +100,102 @@ class Output(Record):
     select: str | FileRef | None = None
 
 
-class Check(Record):
-    """A SQL assertion over an output: rows returned are failures."""
+class AcceptedValues(Record):
+    """The only values of a column."""
 
-    name: str
-    sql: str | FileRef
+    column: str
+    values: tuple[str | bool | int | float, ...]
+
+
+class Matches(Record):
+    """What a column's text must contain."""
+
+    column: str
+    regex: str
+    """RE2's syntax; not anchored."""
+
+
+class Range(Record):
+    """Bounds of a column; both belong to the range."""
+
+    column: str
+    min: Decimal | str | None = None
+    max: Decimal | str | None = None
+
+
+class Relationships(Record):
+    """Where every value of a column must be found."""
+
+    column: str
+    to: str
+    """A table, or a data file of the project."""
+    field: str
+
+
+class RowCount(Record):
+    """How many rows a table has."""
+
+    min: int | None = None
+    max: int | None = None
+    equals: str | None = None
+    """A table with as many rows."""
+
+
+class Agreement(Record):
+    """How often a column must agree with reference labels."""
+
+    column: str
+    reference: str
+    min: Decimal
+    """Least accuracy, 0 to 1."""
+
+
+class Check(Record):
+    """An assertion over an output: SQL whose rows are failures, or exactly one built-in kind."""
+
+    name: str | None = None
+    """None: `spec.checks.title` makes one of the kind and its columns."""
+    sql: str | FileRef | None = None
+    not_null: Annotated[tuple[str, ...] | None, Listed] = None
+    unique: Annotated[tuple[str, ...] | None, Listed] = None
+    accepted_values: AcceptedValues | None = None
+    matches: Matches | None = None
+    range: Range | None = None
+    relationships: Relationships | None = None
+    row_count: RowCount | None = None
+    max_failed: Decimal | None = None
+    max_refused: Decimal | None = None
+    max_truncated: Decimal | None = None
+    max_invalid: Decimal | None = None
+    agreement: Agreement | None = None
+    table: str = "output"
+    where: str | None = None
+    """A SQL condition on the rows that are looked at."""
     severity: Literal["error", "warn"] = "error"
+    warn_if: str | None = None
+    """A comparison with the number of failing rows, or with their percentage."""
+    error_if: str | None = None
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {
+            "not_null",
+            "unique",
+            "accepted_values",
+            "matches",
+            "range",
+            "relationships",
+            "row_count",
+            "max_failed",
+            "max_refused",
+            "max_truncated",
+            "max_invalid",
+            "agreement",
+            "table",
+            "where",
+            "warn_if",
+            "error_if",
+        }
+    )
 
 
 class Retry(Record):

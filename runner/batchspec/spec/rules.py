@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from batchspec.problems import Problem
 from batchspec.spec import (
+    rules_checks,
     rules_files,
     rules_model,
     rules_params,
@@ -41,7 +42,9 @@ RULES: tuple[Rule, ...] = (
     rules_files.output_format,
     rules_files.output_over_input,
     rules_settings.needs_are_planned,
-    rules_settings.duplicate_checks,
+    rules_checks.duplicate_checks,
+    rules_checks.check_options,
+    rules_checks.check_bounds,
     rules_settings.empty_budget,
     rules_settings.budget_above_project,
 )

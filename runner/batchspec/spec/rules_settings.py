@@ -1,11 +1,10 @@
-"""Rules about needs, checks and budgets."""
+"""Rules about needs and budgets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from batchspec.problems import Problem
-from batchspec.spec.document import shown
 from batchspec.spec.subject import Subject
 
 _CEILINGS = ("max_usd", "max_requests")
@@ -22,20 +21,6 @@ def needs_are_planned(subject: Subject) -> Iterator[Problem]:
             " first one's output file as inputs.table or in inputs.sql.",
             key=True,
         )
-
-
-def duplicate_checks(subject: Subject) -> Iterator[Problem]:
-    """Refuse two checks of one name."""
-    first: dict[str, int] = {}
-    for number, check in enumerate(subject.entries("checks")):
-        name = check.get("name") if isinstance(check, dict) else None
-        if isinstance(name, str) and first.setdefault(name, number) != number:
-            yield subject.error(
-                "duplicate-check",
-                ("checks", number, "name"),
-                f"the check {shown(name)} is there twice",
-                "Reports tell checks apart by their names. Say in the name what this one checks.",
-            )
 
 
 def _number(value: object) -> float | None:

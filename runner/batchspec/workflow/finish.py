@@ -7,6 +7,7 @@ from collections.abc import Generator
 from batchspec.crashpoints import reached
 from batchspec.events import CheckDone, Event, FailedItem, OutputWritten, SpecDone
 from batchspec.inputs.engine import Engine
+from batchspec.inputs.tables import InputTable
 from batchspec.outputs.checks import run_checks
 from batchspec.outputs.failures import (
     answering_submissions,
@@ -59,7 +60,7 @@ def finish(
     with open_results(engine, sources) as results:
         written = yield from _write(session, job, planned, engine, results, problems)
         if len(written) == len(job.loaded.spec.outputs):
-            yield from _check(session, job, engine, written, problems)
+            yield from _check(session, job, engine, written, planned.table, problems)
         yield from _name_failures(engine, results, job)
         verdicts = [
             Verdict(digest=digest, attempt=1, outcome=outcome)
@@ -108,18 +109,27 @@ def _write(
 
 
 def _check(
-    session: Session, job: Job, engine: Engine, written: list[Written], problems: list[Problem]
+    session: Session,
+    job: Job,
+    engine: Engine,
+    written: list[Written],
+    table: InputTable,
+    problems: list[Problem],
 ) -> Generator[Event, None, None]:
-    found, wrong = run_checks(engine, session.project.root, job.loaded, written)
+    found, wrong = run_checks(engine, session.project.root, job.loaded, written, table)
     problems += wrong
     for check in found:
-        job.failed_checks += bool(check.failures) and check.severity == "error"
+        job.failed_checks += check.verdict == "error"
         yield CheckDone(
             spec=job.name,
             name=check.name,
+            kind=check.kind,
             severity=check.severity,
+            verdict=check.verdict,
             failures=check.failures,
             samples=check.samples,
+            detail=check.detail,
+            evaluation=check.evaluation,
         )
 
 

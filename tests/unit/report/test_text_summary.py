@@ -24,16 +24,32 @@ OUTPUT = events.OutputWritten(
     spec="triage", path="out/triage.jsonl", rows=1000, changed=True, emulated=False
 )
 PASSED = events.CheckDone(
-    spec="triage", name="every ticket is labelled", severity="error", failures=0, samples=()
+    spec="triage",
+    name="every ticket is labelled",
+    kind="sql",
+    severity="error",
+    verdict="pass",
+    failures=0,
+    samples=(),
 )
 FAILED = events.CheckDone(
     spec="triage",
     name="nine of ten agree",
+    kind="sql",
     severity="error",
+    verdict="error",
     failures=12,
     samples=('{"key": "\x1b[31mT-1"}', "::error::x", "c", "d"),
 )
-WARNS = events.CheckDone(spec="triage", name="tone", severity="warn", failures=1, samples=())
+WARNS = events.CheckDone(
+    spec="triage",
+    name="tone",
+    kind="sql",
+    severity="warn",
+    verdict="warn",
+    failures=1,
+    samples=(),
+)
 
 
 def failed_item(number: int) -> events.FailedItem:
@@ -63,6 +79,7 @@ triage, 1,000 items
     | {"key": "[31mT-1"}
     | ::error::x
     | c
+    … and 9 more
   check warns: tone (1 row)
   12 failed items, the first 10:
     | "T-0" refused: no ::set-output::
