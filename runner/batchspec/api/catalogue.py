@@ -1,8 +1,8 @@
 """Models, their limits and their prices, as data with a date.
 
 The data are ``catalogue.json`` beside this module (fact sheet §4.1, §4.2, §6); a project's
-``prices:`` wins over them. A model that is not on record has no facts and no price: the plan then
-says so rather than guessing.
+``prices:`` and its own list of models (`spec.listed`) win over them. A model that is not on record
+has no facts and no price: the plan then says so rather than guessing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,7 @@ from typing import Any
 
 from batchspec.plan.cost import ModelPrices, Rates
 from batchspec.spec.facts import ModelFacts
+from batchspec.spec.listed import ListedModel, ListedModels
 from batchspec.spec.model import Prices
 
 _WRITE_5M = Decimal("1.25")
@@ -39,11 +40,7 @@ class Model:
     released: dt.date | None = None
     retires_not_before: dt.date | None = None
     """The provider's floor; no retirement is announced by it."""
-    thinking: tuple[str, ...] | None = None
-    """Accepted ``thinking.type`` values; None: not on record."""
     effort_default: str | None = None
-    forced_tool_choice: bool | None = None
-    """Whether ``tool_choice`` any/tool is accepted; None: not on record."""
 
 
 class Catalogue:
@@ -58,6 +55,7 @@ class Catalogue:
     ) -> None:
         self.as_of = as_of
         """The day the data were collected."""
+        self._all = models
         self._models = {
             name: model for model in models for name in (model.facts.id, *model.dated_ids)
         }
@@ -66,6 +64,10 @@ class Catalogue:
     def facts(self) -> Mapping[str, ModelFacts]:
         """Return the facts by model id, dated ids included."""
         return {name: model.facts for name, model in self._models.items()}
+
+    def models(self) -> tuple[Model, ...]:
+        """Return all models, in the order of the catalogue; those of the project's list last."""
+        return self._all
 
     def model(self, name: str) -> Model | None:
         """Return all that is on record of a model, or None."""
@@ -98,34 +100,91 @@ class Catalogue:
         )
 
 
-def load_catalogue(overrides: Mapping[str, Prices] | None = None) -> Catalogue:
-    """Return the shipped catalogue with a project's own prices laid over it."""
+def load_catalogue(
+    overrides: Mapping[str, Prices] | None = None, listed: ListedModels | None = None
+) -> Catalogue:
+    """Return the shipped catalogue with a project's own prices and list of models laid over it."""
     as_of, models = _shipped()
+    if listed is not None:
+        models = _with_listed(models, listed)
     return Catalogue(as_of=as_of, models=models, overrides=overrides or {})
+
+
+def _with_listed(models: tuple[Model, ...], listed: ListedModels) -> tuple[Model, ...]:
+    """Lay what the Models API said over what was shipped; models only it knows come last."""
+    said = {model.id: model for model in listed.models}
+    merged = []
+    for model in models:
+        names = (model.facts.id, *model.dated_ids)
+        own = next((said.pop(name) for name in names if name in said), None)
+        merged.append(model if own is None else _corrected(model, own, listed.as_of))
+    return (*merged, *(_corrected(_unheard(name), said[name], listed.as_of) for name in said))
+
+
+def _corrected(model: Model, own: ListedModel, as_of: dt.date) -> Model:
+    """Return a model with what the API said of it; on the rest the API is silent."""
+    stated: dict[str, Any] = {
+        "max_output": own.max_output,
+        "context": own.context,
+        "batch": own.batch,
+        "structured_outputs": own.structured_outputs,
+        "effort": own.effort,
+        "thinking": own.thinking,
+    }
+    facts = replace(model.facts, as_of=as_of, **{k: v for k, v in stated.items() if v is not None})
+    if own.lifecycle is not None:
+        facts = replace(
+            facts,
+            deprecated=own.lifecycle != "active",
+            retired=own.lifecycle == "retired",
+            retires_at=own.retires_at,
+        )
+    return replace(model, facts=facts, released=own.released or model.released)
+
+
+def _unheard(name: str) -> Model:
+    """Return a model that was not shipped: what is not known of it refuses nothing.
+
+    Every model since Opus 4.7 has the new tokenizer (fact sheet §7).
+    """
+    unbounded = 10**9
+    facts = ModelFacts(
+        id=name,
+        max_output=unbounded,
+        max_output_300k=False,
+        context=unbounded,
+        prefill=True,
+        sampling=True,
+        structured_outputs=True,
+        min_cache_tokens=None,
+        tokenizer="new",
+        retires_at=None,
+        deprecated=False,
+    )
+    return Model(facts=facts, prices=None)
 
 
 @cache
 def _shipped() -> tuple[dt.date, tuple[Model, ...]]:
     text = (files("batchspec.api") / "catalogue.json").read_text(encoding="utf-8")
     data = json.loads(text)
-    return dt.date.fromisoformat(data["as_of"]), tuple(_model(entry) for entry in data["models"])
+    as_of = dt.date.fromisoformat(data["as_of"])
+    return as_of, tuple(_model(entry, as_of) for entry in data["models"])
 
 
-def _model(entry: Mapping[str, Any]) -> Model:
-    thinking = entry["thinking"]
+def _model(entry: Mapping[str, Any], as_of: dt.date) -> Model:
     return Model(
-        facts=_facts(entry),
+        facts=_facts(entry, as_of),
         prices=_prices(entry["prices"]),
         dated_ids=tuple(entry["dated_ids"]),
         released=_date(entry["released"]),
         retires_not_before=_date(entry["retires_not_before"]),
-        thinking=None if thinking is None else tuple(thinking),
         effort_default=entry["effort_default"],
-        forced_tool_choice=entry["forced_tool_choice"],
     )
 
 
-def _facts(entry: Mapping[str, Any]) -> ModelFacts:
+def _facts(entry: Mapping[str, Any], as_of: dt.date) -> ModelFacts:
+    thinking = entry["thinking"]
     return ModelFacts(
         id=entry["id"],
         # Where the limit is not on record, the window is a bound that refuses nothing wrongly.
@@ -139,6 +198,9 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts:
         tokenizer=entry["tokenizer"],
         retires_at=_date(entry["retires_at"]),
         deprecated=entry["deprecated"],
+        thinking=None if thinking is None else tuple(thinking),
+        forced_tool_choice=entry["forced_tool_choice"],
+        as_of=as_of,
     )
 
 

@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from batchspec.api.answers import failure_of, parse_batch, parse_count, parse_page
-from batchspec.api.port import ApiFailure, Batch, CreateBody, FailureKind, Page, ResultStream
+from batchspec.api.models import LIFECYCLES, parse_models
+from batchspec.api.port import (
+    ApiFailure,
+    Batch,
+    CreateBody,
+    FailureKind,
+    ModelPage,
+    Page,
+    ResultStream,
+)
 from batchspec.crashpoints import reached
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 
 OFFICIAL = "https://api.anthropic.com"
 BATCHES = "/v1/messages/batches"
+MODELS = "/v1/models"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 RESULT_PIECE = 1 << 20
 T = TypeVar("T")
@@ -143,6 +153,13 @@ class SdkClient:
             create=False,
         )
         return _parsed(parse_count, answer.content)
+
+    def models(self, *, after_id: str | None = None) -> ModelPage:
+        """Return one page of all models; see `FactsApi.models`."""
+        query: dict[str, object] = {"limit": 1000, "lifecycle[]": list(LIFECYCLES)}
+        if after_id is not None:
+            query["after_id"] = after_id
+        return _parsed(parse_models, self._get(MODELS, query).content)
 
     @contextlib.contextmanager
     def results(self, batch: Batch) -> Iterator[ResultStream]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from batchspec.spec.listed import ListedModel
+
 
 class ProcessingStatus(StrEnum):
     """Fact sheet §1.4."""
@@ -172,11 +174,29 @@ class BatchApi(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPage:
+    """One page of the models."""
+
+    models: tuple[ListedModel, ...]
+    has_more: bool
+    last_id: str | None
+    """What the next page comes after."""
+
+
 class FactsApi(Protocol):
     """Calls that are free and change nothing: what the API knows of requests and models."""
 
     def count_tokens(self, body: bytes, *, betas: tuple[str, ...]) -> int:
         """Return the input tokens of a request (fact sheet §7).
+
+        Raises:
+            ApiFailure: the call did not succeed.
+        """
+        ...
+
+    def models(self, *, after_id: str | None = None) -> ModelPage:
+        """Return one page of all models, the retired ones included (fact sheet §8).
 
         Raises:
             ApiFailure: the call did not succeed.

@@ -52,6 +52,7 @@ COMMANDS = {
     "verify": "check every digest of outputs and state",
     "state": "export or import the state as one file",
     "record": "write what was answered as a file that the emulator replays",
+    "models": "list models: limits, prices, retirements; refresh them",
     "emulator": "serve the local emulator on loopback",
     "schema": "print a published JSON Schema",
 }

@@ -33,8 +33,15 @@ _LEFT_OUT = (
 )
 
 
-def open_project(args: Shared, terminal: Terminal) -> tuple[Project | None, tuple[Problem, ...]]:
+def open_project(
+    args: Shared, terminal: Terminal, *, repairing: bool = False
+) -> tuple[Project | None, tuple[Problem, ...]]:
     """Find and load the project that the arguments mean.
+
+    Args:
+        args: Where to look.
+        terminal: Gives the environment.
+        repairing: The project's list of models is about to be written anew, so it may be damaged.
 
     Raises:
         UsageFailure: ``--project`` names no folder.
@@ -46,7 +53,7 @@ def open_project(args: Shared, terminal: Terminal) -> tuple[Project | None, tupl
         )
     root = find_root(Path.cwd(), args.project)
     terminal.root = root
-    project, problems = load_project(root, terminal.environ)
+    project, problems = load_project(root, terminal.environ, with_models=not repairing)
     if project is not None:
         terminal.guard_secret(project.config.api.key_env)
     return project, problems
@@ -106,7 +113,7 @@ def load_named(
     project, problems = open_project(args, terminal)
     if project is None:
         return None, problems
-    facts = load_catalogue(project.config.prices).facts()
+    facts = load_catalogue(project.config.prices, project.models).facts()
     specs, found = load_specs(project, names, facts, today=terminal.clock.now().date())
     problems += found
     if not specs and not has_errors(problems):

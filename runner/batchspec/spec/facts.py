@@ -30,3 +30,15 @@ class ModelFacts:
     """The announced day; None when none is announced."""
     deprecated: bool
     """A retirement is announced; the model still answers until then, sometimes longer."""
+    retired: bool = False
+    """It answers no more."""
+    batch: bool = True
+    """Whether it can be asked in batches."""
+    effort: bool = True
+    """Whether ``output_config.effort`` is accepted."""
+    thinking: tuple[str, ...] | None = None
+    """Accepted ``thinking.type`` values; None: not on record."""
+    forced_tool_choice: bool | None = None
+    """Whether ``tool_choice`` any and tool are accepted; None: not on record."""
+    as_of: dt.date | None = None
+    """The day on which all this was so."""

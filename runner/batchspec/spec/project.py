@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchspec.problems import Place, Problem, Severity, has_errors
@@ -14,6 +14,7 @@ from batchspec.spec.draft import Draft, Reading, read_draft
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.family import family_problems, in_order
 from batchspec.spec.find import choose, find_specs
+from batchspec.spec.listed import ListedModels, read_models
 from batchspec.spec.load import read_yaml
 from batchspec.spec.model import ProjectFile, Spec
 from batchspec.spec.paths import complaint
@@ -54,6 +55,8 @@ class Project:
     """The project file, if there is one."""
     document: Document | None = None
     """The project file's data and places; specs take their defaults from it."""
+    models: ListedModels | None = None
+    """What the project's own list says of models; None: there is none."""
 
     @property
     def cache_dir(self) -> Path:
@@ -88,10 +91,20 @@ def find_root(start: Path, override: Path | None) -> Path:
 
 
 def load_project(
-    root: Path, environ: Mapping[str, str]
+    root: Path, environ: Mapping[str, str], *, with_models: bool = True
 ) -> tuple[Project | None, tuple[Problem, ...]]:
-    """Read the project file below ``root``, if there is one, and the environment's settings."""
+    """Read the project file below ``root``, if there is one, and the environment's settings.
+
+    Args:
+        root: The project's root.
+        environ: The environment.
+        with_models: Read the project's own list of models too.
+    """
     project, problems = _load_project(root.resolve(), environ)
+    if project is not None and with_models:
+        models, wrong = read_models(project.root)
+        problems += wrong
+        project = None if wrong else replace(project, models=models)
     return project, _sorted(problems)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from batchspec.problems import Problem
 from batchspec.spec import (
     rules_checks,
+    rules_features,
     rules_files,
     rules_model,
     rules_params,
@@ -23,9 +24,14 @@ Rule = Callable[[Subject], Iterator[Problem]]
 
 RULES: tuple[Rule, ...] = (
     rules_model.unknown_model,
+    rules_model.retired_model,
     rules_model.retiring_model,
     rules_model.too_many_tokens,
     rules_model.sampling,
+    rules_features.without_batches,
+    rules_features.thinking,
+    rules_features.effort,
+    rules_features.forced_tools,
     rules_params.owned_params,
     rules_params.params_not_in_batches,
     rules_params.not_params,

@@ -34,15 +34,30 @@ def unknown_model(subject: Subject) -> Iterator[Problem]:
     )
 
 
+def retired_model(subject: Subject) -> Iterator[Problem]:
+    """Refuse a model that answers no more."""
+    facts = subject.model
+    if facts is None or not facts.retired:
+        return
+    when = "" if facts.retires_at is None else f" on {facts.retires_at}"
+    yield subject.error(
+        "model-retired",
+        ("model",),
+        f"the model {facts.id} was retired{when}",
+        "Every request would come back as errored. Move the spec to a newer model; every item will"
+        f" be asked again.{subject.as_of}",
+    )
+
+
 def retiring_model(subject: Subject) -> Iterator[Problem]:
     """Warn of a model whose retirement is announced."""
     facts, today = subject.model, subject.today
-    if facts is None or today is None or not facts.deprecated:
+    if facts is None or today is None or not facts.deprecated or facts.retired:
         return
     if facts.retires_at is None:
         when, code = "is deprecated and may retire at any time", "model-retiring"
     elif facts.retires_at <= today:
-        when, code = f"was announced to retire on {facts.retires_at}", "model-retired"
+        when, code = f"was to retire on {facts.retires_at}, which has passed", "model-overdue"
     else:
         days = (facts.retires_at - today).days
         when, code = f"retires on {facts.retires_at}, in {days} days", "model-retiring"
@@ -51,7 +66,7 @@ def retiring_model(subject: Subject) -> Iterator[Problem]:
         ("model",),
         f"the model {facts.id} {when}",
         "Requests that reach a retired model fail, also those of a batch that was created before."
-        " Move the spec to a newer model; every item will be asked again.",
+        f" Move the spec to a newer model; every item will be asked again.{subject.as_of}",
     )
 
 
@@ -71,7 +86,7 @@ def too_many_tokens(subject: Subject) -> Iterator[Problem]:
         "max-tokens-too-large",
         ("max_tokens",),
         f"max_tokens is {tokens:,.0f}, and {facts.id} answers with at most {limit:,}",
-        f"Every request would come back as errored. {hint}",
+        f"Every request would come back as errored. {hint}{subject.as_of}",
     )
 
 
@@ -83,7 +98,8 @@ def sampling(subject: Subject) -> Iterator[Problem]:
         hint = "Remove it. A model that still takes it needs"
         hint += ' anthropic_version: "2023-06-01" under api in batchspec.yaml.'
     elif facts is not None and not facts.sampling:
-        why, hint = f"{facts.id} does not take", "Remove it, or use an older model."
+        why = f"{facts.id} does not take"
+        hint = f"Remove it, or use an older model.{subject.as_of}"
     else:
         return
     for name in subject.mapping("params"):

@@ -101,5 +101,6 @@ def prefill(subject: Subject) -> Iterator[Problem]:
         "prefill-refused",
         ("prompt", "messages", last),
         f"the last message is the assistant's, which {why}",
-        f"Every request would come back as errored. {hint}, and end with a message of the user.",
+        f"Every request would come back as errored. {hint}, and end with a message of the user."
+        f"{'' if facts is None or facts.prefill else subject.as_of}",
     )

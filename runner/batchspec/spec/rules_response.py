@@ -50,7 +50,7 @@ def schema_without_support(subject: Subject) -> Iterator[Problem]:
         _SCHEMA,
         f"response.schema is set, and {facts.id} has no structured outputs",
         "Every request would come back as errored. Use a newer model, or remove the schema and ask"
-        " for JSON in the prompt.",
+        f" for JSON in the prompt.{subject.as_of}",
         key=True,
     )
 

@@ -53,6 +53,13 @@ class Subject:
         model = self.get("model")
         return self.facts.get(model) if isinstance(model, str) else None
 
+    @property
+    def as_of(self) -> str:
+        """A sentence on the age of what is known of the model; empty when that has no date."""
+        if self.model is None or self.model.as_of is None:
+            return ""
+        return f" That was so on {self.model.as_of}; `batchspec models --refresh` asks the API."
+
     def error(
         self, code: str, path: NodePath, summary: str, detail: str, *, key: bool = False
     ) -> Problem:

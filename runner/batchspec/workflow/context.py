@@ -93,7 +93,7 @@ class Session:
     @property
     def catalogue(self) -> Catalogue:
         """Models and prices, with the project's overrides."""
-        return load_catalogue(self.project.config.prices)
+        return load_catalogue(self.project.config.prices, self.project.models)
 
     @property
     def note(self) -> Path | None:

@@ -24,6 +24,7 @@ _OLD = ModelFacts(
     tokenizer="old",
     retires_at=None,
     deprecated=False,
+    as_of=dt.date(2026, 11, 22),
 )
 
 
@@ -47,6 +48,14 @@ FACTS: Mapping[str, ModelFacts] = {
         _like("claude-sonnet-4-5", deprecated=True, retires_at=dt.date(2026, 11, 30)),
         _like("claude-past-1", deprecated=True, retires_at=dt.date(2026, 6, 30)),
         _like("claude-past-2", structured_outputs=False),
+        _like("claude-past-3", retired=True, deprecated=True, retires_at=dt.date(2026, 6, 30)),
+        _like(
+            "claude-odd-1",
+            batch=False,
+            effort=False,
+            thinking=("adaptive", "between_tools"),
+            forced_tool_choice=False,
+        ),
     )
 }
 

@@ -108,7 +108,7 @@ def _input_problems(selection: Selection) -> tuple[Problem, ...]:
     from batchspec.inputs.engine import Engine  # noqa: PLC0415 - DuckDB, only for --inputs
 
     project = selection.project
-    facts = load_catalogue(project.config.prices).facts()
+    facts = load_catalogue(project.config.prices, project.models).facts()
     found: tuple[Problem, ...] = ()
     for loaded in selection.specs:
         with (

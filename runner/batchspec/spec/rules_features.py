@@ -1,0 +1,68 @@
+"""Rules about what a model can do: batches, thinking, effort, forced tools (fact sheet §6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batchspec.problems import Problem
+from batchspec.spec.document import shown
+from batchspec.spec.subject import Subject
+from batchspec.spec.words import listing
+
+_FORCED = ("any", "tool")
+
+
+def without_batches(subject: Subject) -> Iterator[Problem]:
+    """Refuse a model that cannot be asked in batches."""
+    facts = subject.model
+    if facts is not None and not facts.batch:
+        yield subject.error(
+            "batch-not-supported",
+            ("model",),
+            f"{facts.id} cannot be asked in batches",
+            f"The API would refuse the requests. Use another model.{subject.as_of}",
+        )
+
+
+def thinking(subject: Subject) -> Iterator[Problem]:
+    """Refuse a way of thinking that the model does not have."""
+    facts, kind = subject.model, subject.mapping("params", "thinking").get("type")
+    if facts is None or facts.thinking is None or not isinstance(kind, str):
+        return
+    if kind in facts.thinking:
+        return
+    can = f"It takes {listing(facts.thinking, 'and')}." if facts.thinking else "It takes none."
+    yield subject.error(
+        "thinking-refused",
+        ("params", "thinking", "type"),
+        f"params.thinking.type is {shown(kind)}, which {facts.id} does not take",
+        f"Every request would come back as errored. {can}{subject.as_of}",
+    )
+
+
+def effort(subject: Subject) -> Iterator[Problem]:
+    """Refuse an effort for a model that takes none."""
+    facts = subject.model
+    if facts is None or facts.effort or "effort" not in subject.mapping("params", "output_config"):
+        return
+    yield subject.error(
+        "effort-refused",
+        ("params", "output_config", "effort"),
+        f"params.output_config.effort is set, which {facts.id} does not take",
+        f"Every request would come back as errored. Remove it.{subject.as_of}",
+        key=True,
+    )
+
+
+def forced_tools(subject: Subject) -> Iterator[Problem]:
+    """Refuse a tool choice that forces a tool on a model that cannot be forced."""
+    facts, kind = subject.model, subject.mapping("params", "tool_choice").get("type")
+    if facts is None or facts.forced_tool_choice is not False or kind not in _FORCED:
+        return
+    yield subject.error(
+        "tool-choice-refused",
+        ("params", "tool_choice", "type"),
+        f"params.tool_choice.type is {kind}, and {facts.id} cannot be forced to use a tool",
+        f"Every request would come back as errored. Write auto, and ask for it in the"
+        f" prompt.{subject.as_of}",
+    )
