@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 REQUEST_PREFIX = b"batchspec request 1\0"
@@ -20,6 +20,10 @@ MAX_ATTEMPT = 65_535
 """Attempts are stored as 16-bit numbers."""
 
 _H26 = 26
+_H26_BYTES = 17
+"""Bytes of a digest that hold the bits of its 26 characters."""
+_PADDED = 20
+"""The next multiple of five: what base32 encodes without padding characters."""
 _DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 """From the alphabet of base32 to the digits that `int` reads."""
 _ID = re.compile(
@@ -75,7 +79,20 @@ class CustomId:
 
 def custom_id(namespace: str, digest: bytes, tag: str, attempt: int) -> str:
     """Return ``c1-<namespace>-<h26>-<tag>-a<attempt>``, valid by fact sheet §2.1."""
-    return f"c1-{namespace}-{_base32(digest[:17])[:_H26]}-{tag}-a{attempt}"
+    return f"c1-{namespace}-{_base32(digest[:_H26_BYTES])[:_H26]}-{tag}-a{attempt}"
+
+
+def id_stems(namespace: str, digests: Sequence[bytes], tag: str) -> list[bytes]:
+    """Return, for each digest, its `custom_id` up to the digits of the attempt.
+
+    Many at once take half the time of one by one, since base32 is encoded in Python.
+    """
+    padding = bytes(_PADDED - _H26_BYTES)
+    joined = b"".join([digest[:_H26_BYTES] + padding for digest in digests])
+    text = base64.b32encode(joined).lower()
+    head, tail = b"c1-%b-" % namespace.encode(), b"-%b-a" % tag.encode()
+    step = _PADDED * 8 // 5
+    return [head + text[at : at + _H26] + tail for at in range(0, len(text), step)]
 
 
 def parse_custom_id(text: str) -> CustomId | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import starmap
 from typing import Any
 
 from batchspec.inputs.engine import Engine
@@ -14,7 +15,7 @@ from batchspec.plan.baseline import BaselinePaths, write_baseline
 from batchspec.plan.estimate import Sizes
 from batchspec.plan.hashing import MERKLE_FANOUT, merkle_root
 from batchspec.plan.model import Action, Change, Counts, Outcome, Reason
-from batchspec.plan.questions import Question
+from batchspec.plan.questions import Entry, Question
 
 _LEAF = "sha256('L' || lower(hex(hash)) || key_json)"
 """The SQL of `hashing.merkle_leaf`."""
@@ -79,19 +80,26 @@ class ItemTable:
 
     def questions(self) -> Iterator[Question]:
         """Yield the distinct questions to submit, in the key order of the first item of each."""
-        yield from self._questions(f"ORDER BY {self.keys}")
+        return self._questions(f"ORDER BY {self.keys}")
 
     def sampled_questions(self, count: int) -> Iterator[Question]:
         """Yield the ``count`` questions with the smallest hashes, a lasting random sample."""
-        yield from self._questions(f"ORDER BY hash LIMIT {int(count)}")
+        return self._questions(f"ORDER BY hash LIMIT {int(count)}")
 
     def _questions(self, order: str) -> Iterator[Question]:
         rows = self.engine.rows(
-            "SELECT hash, coalesce(attempt, 0) + 1, spot, bytes, chars, key_json"
+            "SELECT hash, hash[1:16], coalesce(attempt, 0) + 1, spot, bytes, chars, key_json"
             f" FROM {self._asked()} {order}"
         )
-        for digest, attempt, spot, length, chars, key in rows:
-            yield Question(digest, digest[:16], attempt, spot, length, chars, key)
+        return starmap(Question, rows)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what packing reads of `questions`, in the same order."""
+        rows = self.engine.rows(
+            "SELECT bytes, coalesce(attempt, 0) + 1, key_json"
+            f" FROM {self._asked()} ORDER BY {self.keys}"
+        )
+        return starmap(Entry, rows)
 
     def changes(self) -> Iterator[Change]:
         """Yield every submitted and failed item in key order, then every removed one."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from batchspec.plan.hashing import custom_id
+from batchspec.plan.hashing import MAX_ATTEMPT, custom_id
 from batchspec.plan.model import JsonKey
 from batchspec.problems import Problem
 from batchspec.spec.model import BatchLimits
@@ -17,6 +17,7 @@ API_MAX_BYTES = 250_000_000
 """Body of a create call: "256 MB", MB or MiB not stated, so the safe reading (fact sheet §2.1)."""
 API_MAX_REQUEST_BYTES = 32_000_000
 """Params of one request: whether a batch is bound by it is unknown, so it is kept (§2.1)."""
+_TWO_DIGITS = 10
 MAX_NAMED = 20
 """So many requests that are too large are named; the rest are counted."""
 
@@ -101,8 +102,7 @@ def pack(
         The batches, and a problem ``request-too-large`` for each question that fits into none.
     """
     packer = _Packer(limits, forbidden_sizes)
-    for question in questions:
-        packer.add(question)
+    packer.take(questions)
     return packer.finish(), packer.problems()
 
 
@@ -125,20 +125,26 @@ class _Packer:
         self._open_bytes = 0
         self._large: list[tuple[JsonKey, int]] = []
 
-    def add(self, question: Packable) -> None:
-        size = entry_size(question.length, question.attempt)
+    def take(self, questions: Iterable[Packable]) -> None:
+        # One loop without calls: a plan of a million questions goes through it before each run.
+        most = self._max_requests
+        room = self._max_bytes - body_size(0, 0)
+        largest = min(API_MAX_REQUEST_BYTES, room - entry_size(0, MAX_ATTEMPT))
+        for question in questions:
+            length, attempt = question.length, question.attempt
+            size = _FRAME + length + (1 if attempt < _TWO_DIGITS else len(str(attempt)))
+            if length > largest:
+                self._weigh(question, size)
+            while self._open and (
+                len(self._open) >= most or self._open_bytes + size + len(self._open) > room
+            ):
+                self._close()
+            self._open.append(size)
+            self._open_bytes += size
+
+    def _weigh(self, question: Packable, size: int) -> None:
         if question.length > API_MAX_REQUEST_BYTES or body_size(1, size) > self._max_bytes:
             self._large.append((question.key_json, question.length))
-        while self._open and not self._fits(size):
-            self._close()
-        self._open.append(size)
-        self._open_bytes += size
-
-    def _fits(self, size: int) -> bool:
-        count = len(self._open) + 1
-        if count > self._max_requests:
-            return False
-        return body_size(count, self._open_bytes + size) <= self._max_bytes
 
     def finish(self) -> tuple[Packed, ...]:
         while self._open:

@@ -6,10 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from batchspec.durable import disk_errors
+from batchspec.durable import PIECE, disk_errors, write_all
 from batchspec.plan.model import JsonKey
-
-_BUFFER = 1 << 20
 
 
 class Question(NamedTuple):
@@ -34,6 +32,14 @@ class Question(NamedTuple):
     """The first item, in key order, that asks it."""
 
 
+class Entry(NamedTuple):
+    """What dividing questions into batches needs to know of one."""
+
+    length: int
+    attempt: int
+    key_json: JsonKey
+
+
 class Spool:
     """Canonical params one after the other in a temporary file, so that memory stays flat.
 
@@ -47,9 +53,13 @@ class Spool:
         self._path = path
         with disk_errors(f"write {path.name}"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w+b", buffering=_BUFFER)
+            self._file = path.open("w+b", buffering=0)
+        self._held: list[bytes] = []
         self._size = 0
-        self._flushed = 0
+        self._written = 0
+        self._window = b""
+        self._window_at = 0
+        self._next = -1
 
     def __enter__(self) -> Self:
         return self
@@ -60,23 +70,37 @@ class Spool:
     def append(self, params: bytes) -> int:
         """Add params and return the offset to read them at. Raises DiskFailure."""
         offset = self._size
-        with disk_errors(f"write {self._path.name}"):
-            self._file.write(params)
-        self._size += len(params)
+        self._held.append(params)
+        self._size = offset + len(params)
+        if self._size - self._written >= PIECE:
+            self._flush()
         return offset
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the params that `append` placed at ``offset``."""
-        if offset + length > self._flushed:
-            with disk_errors(f"write {self._path.name}"):
-                self._file.flush()
-            self._flushed = self._size
-        data = os.pread(self._file.fileno(), length, offset)
-        if len(data) != length:
-            raise EOFError(f"{self._path.name} ends before {offset + length}")
-        return data
+        """Return the params that `append` placed at ``offset``.
+
+        Reading on from where the last read ended, as questions in the order of the inputs do, is
+        served from a window of the file.
+        """
+        begin, end = offset - self._window_at, offset + length
+        if begin < 0 or begin + length > len(self._window):
+            if end > self._written:
+                self._flush()
+            ahead = max(length, PIECE) if offset == self._next else length
+            self._window = os.pread(self._file.fileno(), ahead, offset)
+            self._window_at, begin = offset, 0
+            if len(self._window) < length:
+                raise EOFError(f"{self._path.name} ends before {end}")
+        self._next = end
+        return self._window[begin : begin + length]
 
     def close(self) -> None:
         """Remove the file."""
         self._file.close()
         self._path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        with disk_errors(f"write {self._path.name}"):
+            write_all(self._file.fileno(), b"".join(self._held))
+        self._held.clear()
+        self._written = self._size

@@ -204,7 +204,9 @@ class SqliteReader:
 
     def _known_batches_of_rows(self) -> Iterator[pa.RecordBatch]:
         tags = dict(self._db.execute("SELECT id, tag FROM submissions").fetchall())
-        cursor = self._db.execute(
+        cursor = self._db.cursor()
+        cursor.row_factory = None  # plain tuples: a million rows pass through here
+        cursor.execute(
             "SELECT digest, submission, attempt, outcome, before_submission, before_outcome, sum "
             "FROM claims ORDER BY digest"
         )
@@ -216,12 +218,13 @@ class SqliteReader:
                         hint="Restore the state from a backup, or move the state folder away and "
                         "run `batchspec recover`.",
                     )
+            digests, submissions, attempts, outcomes, *_ = zip(*rows, strict=True)
             yield pa.record_batch(
                 [
-                    pa.array([row[0] for row in rows], pa.binary(16)),
-                    pa.array([row[3] for row in rows], pa.uint8()),
-                    pa.array([row[2] for row in rows], pa.uint16()),
-                    pa.array([tags[row[1]] for row in rows], pa.string()),
+                    pa.array(digests, pa.binary(16)),
+                    pa.array(outcomes, pa.uint8()),
+                    pa.array(attempts, pa.uint16()),
+                    pa.array([tags[number] for number in submissions], pa.string()),
                 ],
                 schema=_KNOWN,
             )

@@ -62,6 +62,16 @@ def row_sum(*values: object) -> int:
     return zlib.crc32(repr(values).encode())
 
 
+def sum_tail(*after: int | None) -> str:
+    """Return what `claim_sum` needs of a claim's values but the digest: many claims share it."""
+    return f", {repr(after)[1:]}"
+
+
+def claim_sum(digest: bytes, tail: str) -> int:
+    """Return the `row_sum` of a claim, in half the time; see `sum_tail`."""
+    return zlib.crc32(f"({digest!r}{tail}".encode())
+
+
 def to_row(submission: Submission) -> list[Any]:
     """Return the submission's values in the order of `COLUMNS`, followed by their checksum."""
     values: list[Any] = []

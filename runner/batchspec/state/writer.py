@@ -7,7 +7,6 @@ import dataclasses
 import datetime as dt
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,16 @@ from batchspec.plan.model import Outcome
 from batchspec.state.ledger import Armed, Claim, ClaimConflict, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.state.sqlite import SqliteReader, connect, sqlite_errors
-from batchspec.state.tables import COLUMNS, FORMAT_VERSION, SCHEMA, from_row, row_sum, to_row
+from batchspec.state.tables import (
+    COLUMNS,
+    FORMAT_VERSION,
+    SCHEMA,
+    claim_sum,
+    from_row,
+    row_sum,
+    sum_tail,
+    to_row,
+)
 
 BALLAST_BYTES = 1 << 20
 """Freed when the disk is full, so that a paid batch's id can still be recorded."""
@@ -101,10 +109,7 @@ class SqliteLedger(SqliteReader):
         with self._transaction("prepare"):
             number = self._insert(submission)
             before = self._db.total_changes
-            rows = [
-                (digest, number, attempt, row_sum(digest, number, attempt, 0, None, None))
-                for digest, attempt in sorted(claims)
-            ]
+            rows = _claim_rows(number, claims)
             self._db.executemany(_CLAIM, rows)
             _refuse_taken(len(rows) - (self._db.total_changes - before))
 
@@ -157,10 +162,7 @@ class SqliteLedger(SqliteReader):
         with self._transaction("reclaim"):
             number, _ = self._get(tag)
             before = self._db.total_changes
-            rows = [
-                (digest, number, attempt, row_sum(digest, number, attempt, 0, None, None))
-                for digest, attempt in sorted(claims)
-            ]
+            rows = _claim_rows(number, claims)
             self._db.executemany(_CLAIM, rows)
             return self._db.total_changes - before
 
@@ -202,19 +204,7 @@ class SqliteLedger(SqliteReader):
         self._db.executemany(
             "UPDATE claims SET outcome = ?, sum = ?, before_submission = NULL, "
             "before_outcome = NULL WHERE digest = ? AND submission = ? AND attempt = ?",
-            sorted(
-                (
-                    (
-                        int(v.outcome),
-                        row_sum(v.digest, number, v.attempt, int(v.outcome), None, None),
-                        v.digest,
-                        number,
-                        v.attempt,
-                    )
-                    for v in verdicts
-                ),
-                key=itemgetter(2),
-            ),
+            _verdict_rows(number, verdicts),
         )
 
     def lose(self, tag: str, detail: str) -> None:
@@ -325,6 +315,29 @@ ON CONFLICT (digest) DO UPDATE SET
 WHERE outcome NOT IN ({_TAKEN}) AND attempt < ?3
 """  # noqa: S608 - integers
 """Claims a question that is new, or whose last answer may be asked again; else changes nothing."""
+
+
+def _claim_rows(number: int, claims: Iterable[Claim]) -> list[tuple[bytes, int, int, int]]:
+    """Return the values of `_CLAIM`, in the order of the table's pages."""
+    ordered = sorted(claims)
+    tails = {
+        attempt: sum_tail(number, attempt, 0, None, None) for attempt in {a for _, a in ordered}
+    }
+    return [
+        (digest, number, attempt, claim_sum(digest, tails[attempt])) for digest, attempt in ordered
+    ]
+
+
+def _verdict_rows(
+    number: int, verdicts: Iterable[Verdict]
+) -> list[tuple[int, int, bytes, int, int]]:
+    """Return outcome, checksum, digest, submission and attempt, in the order of the pages."""
+    ordered = sorted((v.digest, v.attempt, int(v.outcome)) for v in verdicts)
+    tails = {said: sum_tail(number, *said, None, None) for said in {(a, o) for _, a, o in ordered}}
+    return [
+        (outcome, claim_sum(digest, tails[attempt, outcome]), digest, number, attempt)
+        for digest, attempt, outcome in ordered
+    ]
 
 
 def _refuse_taken(count: int) -> None:

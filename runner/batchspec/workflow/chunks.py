@@ -12,8 +12,8 @@ from pathlib import Path
 
 from batchspec.api.port import CreateBody
 from batchspec.durable import PIECE
-from batchspec.plan.hashing import CustomId, custom_id, parse_custom_id
-from batchspec.plan.pack import Packed, pack
+from batchspec.plan.hashing import CustomId, id_stems, parse_custom_id
+from batchspec.plan.pack import Packable, Packed, pack
 from batchspec.plan.questions import Question, Spool
 from batchspec.problems import Problem
 from batchspec.spec.model import BatchLimits
@@ -23,6 +23,8 @@ from batchspec.workflow.context import Session
 _HEAD, _TAIL = b'{"requests":[', b"]}"
 _ID_START = len(b'{"custom_id":"')
 _BEFORE_PARAMS = b'","params":'
+_BLOCK = 1000
+"""Questions whose ids are made at once."""
 
 
 ClaimBytes = bytes
@@ -75,7 +77,7 @@ def write_chunks(
 
 
 def arrange(
-    questions: Iterable[Question], limits: BatchLimits, canary: int, taken: Collection[int]
+    questions: Iterable[Packable], limits: BatchLimits, canary: int, taken: Collection[int]
 ) -> tuple[tuple[Packed, ...], tuple[Problem, ...]]:
     """Divide questions into batches, the first of at most ``canary`` questions when it is not 0."""
     iterator = iter(questions)
@@ -94,11 +96,13 @@ def new_tag(session: Session) -> str:
 def _lines(
     space: str, tag: str, questions: Iterable[Question], spool: Spool, asked: bytearray
 ) -> Iterator[bytes]:
-    for question in questions:
-        asked += pack_claim(question.digest16, question.attempt)
-        name = custom_id(space, question.digest, tag, question.attempt)
-        params = spool.read(question.offset, question.length)
-        yield b'{"custom_id":"%s","params":%s}' % (name.encode(), params)
+    iterator = iter(questions)
+    while block := list(itertools.islice(iterator, _BLOCK)):
+        stems = id_stems(space, [question.digest for question in block], tag)
+        for stem, (_, digest16, attempt, offset, length, _, _) in zip(stems, block, strict=True):
+            asked += pack_claim(digest16, attempt)
+            params = spool.read(offset, length)
+            yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
 
 
 def body(session: Session, segment: str, length: int) -> CreateBody:

@@ -189,7 +189,7 @@ def plan_one(
     if items is None:
         return None, problems
     canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
-    batches, found = arrange(items.questions(), loaded.spec.batch, canary, ())
+    batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
     counted: tuple[Counted, ...] = ()
     if options.count_tokens and spool is not None:
         sampled = count_sample(session, items, spool, options.count_tokens)

@@ -114,7 +114,7 @@ class Rounds:
         limits = job.loaded.spec.batch
         batches = planned.batches
         if taken or canary != planned.canary:
-            batches, problems = arrange(planned.items.questions(), limits, canary, taken)
+            batches, problems = arrange(planned.items.entries(), limits, canary, taken)
             if problems:
                 return problems
         most = planned.plan.estimate.usd_max

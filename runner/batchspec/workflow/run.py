@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
+from batchspec.api.client import warm_up
 from batchspec.errors import OverBudget
 from batchspec.events import Event, Notice, RetryRound, Waiting
 from batchspec.problems import Problem, has_errors
@@ -60,6 +61,8 @@ class _Run:
     def go(self, specs: Sequence[LoadedSpec]) -> Generator[Event, None, RunResult]:
         self.jobs = self.rounds.jobs(specs)
         open_before = self.ledger.submissions(OPEN)
+        if open_before or self._asks_at_first():
+            warm_up()
         for job in self.jobs:
             # Nothing is written before an agreed plan was compared with this one.
             yield from self._plan(job, finishing=not open_before and self.options.expect is None)
@@ -74,6 +77,12 @@ class _Run:
                 yield from self._finish()
             yield from self._leave()
         return RunResult(exit_code=self._exit_code(), problems=tuple(self.problems), plan=plan)
+
+    def _asks_at_first(self) -> bool:
+        """Tell whether a spec was never submitted, so that the API is needed without a doubt."""
+        return self.options.submit and not all(
+            self.session.baseline(job.name).items.exists() for job in self.jobs
+        )
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
         self.problems += yield from self.rounds.next_round(job, finishing=finishing)

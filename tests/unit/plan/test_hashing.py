@@ -135,3 +135,14 @@ def test_merkle_root_goes_on_beyond_two_levels() -> None:
     first = hashing.merkle_node(1, [leaf] * hashing.MERKLE_FANOUT)
     second = hashing.merkle_node(2, [first] * hashing.MERKLE_FANOUT)
     assert hashing.merkle_root(("0", digest) for _ in range(count)) == second
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=5), TAGS, TAGS)
+def test_ids_made_together_are_the_ids_made_one_by_one(
+    digests: list[bytes], space: str, tag: str
+) -> None:
+    """The fast way of a whole batch gives what the definition gives."""
+    stems = hashing.id_stems(space, digests, tag)
+    assert [stem.decode() + "3" for stem in stems] == [
+        hashing.custom_id(space, digest, tag, 3) for digest in digests
+    ]

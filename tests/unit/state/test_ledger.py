@@ -19,6 +19,7 @@ from batchspec.state.lease import held
 from batchspec.state.ledger import Armed, ClaimConflict, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.state.sqlite import SqliteReader
+from batchspec.state.tables import claim_sum, row_sum, sum_tail
 from batchspec.state.writer import SqliteLedger
 
 S = SubmissionState
@@ -246,3 +247,12 @@ def test_the_ballast_makes_room_for_a_paid_id(ledger: SqliteLedger, path: Path) 
     ledger.keep_ballast()
     ledger.keep_ballast()
     assert (path.parent / "ballast").stat().st_size == 1 << 20
+
+
+@pytest.mark.parametrize("after", [(3, 1, 0, None, None), (12, 65_535, 11, 7, 2)])
+def test_the_fast_checksum_of_a_claim_is_the_checksum_of_its_row(
+    after: tuple[int | None, ...],
+) -> None:
+    """Two ways to one number: ledgers written by either are read by the other."""
+    for digest in (bytes(16), b"'" * 16, b"'\"\\" * 5 + b"x", bytes(range(16))):
+        assert claim_sum(digest, sum_tail(*after)) == row_sum(digest, *after)
