@@ -68,7 +68,9 @@ wheel: $(READY)
 	@$(BIN)/python -m venv dist/try
 	@dist/try/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
 	@cd dist/try && bin/batchspec --version && bin/batchspec schema >/dev/null && \
-	  bin/batchspec init demo >/dev/null && bin/batchspec --project demo validate --inputs
+	  bin/batchspec init demo >/dev/null && bin/batchspec --project demo validate --inputs && \
+	  bin/batchspec init --template extraction extraction >/dev/null && \
+	  bin/batchspec --project extraction run --emulate
 	@rm -rf dist/try
 
 # The long form of the crash suite: kills at every step, many seeds.

@@ -9,6 +9,7 @@ whose console blocks are typed into a copy of it, and ``expected/``, which is wh
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -66,3 +67,10 @@ def test_example(name: str, shell: Shell) -> None:
         renew(source / "expected", made)
     assert made
     assert made == outputs(source / "expected")
+
+
+def test_every_example_is_in_the_index() -> None:
+    """examples/README.md has a row for each example, and only for those there are."""
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| \[([\w-]+)\]\(\1/\) \|", index, re.MULTILINE)
+    assert sorted(listed) == NAMES

@@ -50,6 +50,25 @@ def test_init_into_a_file(tmp_path: Path, terminal: Terminal) -> None:
     assert main(["init", str(tmp_path / "file")], terminal) == 2
 
 
+def test_init_from_a_template(tmp_path: Path, terminal: Terminal, said: Said) -> None:
+    """`--template` copies an example without what its test expects, and ignores its state."""
+    assert main(["init", "--list"], terminal) == 0
+    names = said(terminal)[0].split()
+    assert "extraction" in names
+    for name in names:
+        assert main(["init", "--template", name, str(tmp_path / name)], terminal) == 0
+        found = tree(tmp_path / name)
+        assert {"batchspec.yaml", "README.md", ".gitignore"} <= found
+        assert not [path for path in found if path.startswith("expected/")]
+
+
+def test_init_from_an_unknown_template(tmp_path: Path, terminal: Terminal, said: Said) -> None:
+    """The message names what there is, and nothing is written."""
+    assert main(["init", "--template", "nothing", str(tmp_path / "new")], terminal) == 2
+    assert "There is no template 'nothing'; there are " in said(terminal)[1]
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("name", schema.NAMES)
 def test_schema_prints_the_published_text(name: str, terminal: Terminal, said: Said) -> None:
     """Every published schema is printed as JSON Schema 2020-12."""

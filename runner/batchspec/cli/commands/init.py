@@ -1,4 +1,4 @@
-"""Write a small working project: a spec, its prompt, its response schema and twelve tickets."""
+"""Write a small working project: the starter with twelve tickets, or one of the examples."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from batchspec.report.figures import count
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Mapping
+    from importlib.resources.abc import Traversable
 
     from batchspec.cli.terminal import Terminal
 
 EXAMPLES = """\
-  batchspec init                 into the current folder
-  batchspec init demo            into demo/, made when missing
+  batchspec init                                into the current folder
+  batchspec init demo                           into demo/, made when missing
+  batchspec init --template extraction demo     one of the examples
+  batchspec init --list                         the names of the templates
 """
 STARTER = {
     "batchspec.yaml": "batchspec.yaml",
@@ -31,12 +35,17 @@ STARTER = {
 }
 """Path in the new project and in the package, where a dot file would take effect itself."""
 
+_NOT_COPIED = frozenset(("expected", "out", ".batchspec", "node_modules"))
+"""Parts of an example that belong to its test or to a run of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments(Shared):
     """What `init` takes."""
 
     folder: Path
+    template: str | None
+    list: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,31 +58,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path(),
         help="folder of the project (default: the current one)",
     )
+    parser.add_argument(
+        "--template", metavar="NAME", help="begin with this example instead of the starter"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the names of the templates, and write nothing"
+    )
     add_shared(parser)
 
 
 def run(args: Arguments, _terminal: Terminal) -> Result:
-    """Write the starter's files, none of which may exist.
+    """Write the project's files, none of which may exist.
 
     Raises:
-        UsageFailure: a file is in the way, or DIR is not a folder.
+        UsageFailure: a file is in the way, DIR is not a folder, or there is no such template.
     """
-    _refuse_overwriting(args.folder)
-    source = files("batchspec.cli") / "starter"
-    for target, name in STARTER.items():
+    if args.list:
+        return _listed()
+    source = _starter() if args.template is None else _template(args.template)
+    _refuse_overwriting(args.folder, source)
+    for target, file in source.items():
         path = args.folder / target
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes((source / name).read_bytes())
+        path.write_bytes(file.read_bytes())
     return Result(
-        text=_text(args.folder),
-        json={"folder": args.folder.as_posix(), "files": list(STARTER)},
+        text=_text(args.folder, source),
+        json={"folder": args.folder.as_posix(), "files": list(source)},
     )
 
 
-def _refuse_overwriting(folder: Path) -> None:
+def examples_root() -> Traversable:
+    """Return ``examples/``: beside the code in a wheel, at the repository root in a checkout."""
+    packaged = files("batchspec") / "examples"
+    if packaged.is_dir():
+        return packaged
+    return Path(__file__).resolve().parents[4] / "examples"
+
+
+def template_names() -> tuple[str, ...]:
+    """Return the names of the examples that are projects, sorted."""
+    root = examples_root()
+    if not root.is_dir():
+        return ()
+    return tuple(
+        sorted(folder.name for folder in root.iterdir() if (folder / "batchspec.yaml").is_file())
+    )
+
+
+def _starter() -> dict[str, Traversable]:
+    source = files("batchspec.cli") / "starter"
+    return {target: source / name for target, name in STARTER.items()}
+
+
+def _template(name: str) -> dict[str, Traversable]:
+    names = template_names()
+    if name not in names:
+        raise UsageFailure(
+            f"There is no template {name!r}; there are {', '.join(names)}.",
+            hint="`batchspec init` without --template writes the starter.",
+        )
+    found = dict(_files(examples_root() / name, ""))
+    found.setdefault(".gitignore", files("batchspec.cli") / "starter" / "gitignore")
+    return found
+
+
+def _files(folder: Traversable, prefix: str) -> Iterator[tuple[str, Traversable]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.name in _NOT_COPIED:
+            continue
+        if entry.is_dir():
+            yield from _files(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry
+
+
+def _refuse_overwriting(folder: Path, source: Mapping[str, Traversable]) -> None:
     if folder.exists() and not folder.is_dir():
         raise UsageFailure(f"{folder} is a file, so no project can be written into it.")
-    taken = [name for name in STARTER if (folder / name).exists()]
+    taken = [name for name in source if (folder / name).exists()]
     if taken:
         raise UsageFailure(
             f"{folder}/ already has {', '.join(taken)}; nothing was written, so that no work "
@@ -82,11 +144,16 @@ def _refuse_overwriting(folder: Path) -> None:
         )
 
 
-def _text(folder: Path) -> str:
+def _listed() -> Result:
+    names = template_names()
+    return Result(text="".join(f"{name}\n" for name in names), json={"templates": list(names)})
+
+
+def _text(folder: Path, source: Mapping[str, Traversable]) -> str:
     enter = "" if folder == Path() else f"  cd {folder}\n"
     return (
-        f"Wrote {count(len(STARTER), 'file')} to {folder}/:\n"
-        + "".join(f"  {name}\n" for name in STARTER)
+        f"Wrote {count(len(source), 'file')} to {folder}/:\n"
+        + "".join(f"  {name}\n" for name in source)
         + "\nNext:\n"
         + enter
         + "  batchspec plan --emulate     what would be submitted, and its price\n"
