@@ -84,12 +84,16 @@ def diff_items(  # noqa: PLR0913 - the contract of the plan room: each is indepe
         DiskFailure: The spool cannot be written.
     """
     found = read_baseline(baseline)
-    job = RenderJob(renderer=renderer, spool=spool, on_progress=on_progress)
-    diff = _Diff(engine, table, spec, found, job, known)
+
+    def job() -> RenderJob:
+        return RenderJob(
+            renderer=renderer, spool=spool, uploaded=spec.files_api, on_progress=on_progress
+        )
+
+    diff = _Diff(engine, table, spec, found, job(), known)
     if not diff.run(options):
         # The baseline names another hash than rendering makes: it is not to be believed at all.
-        job = RenderJob(renderer=renderer, spool=spool, on_progress=on_progress)
-        diff = _Diff(engine, table, spec, None, job, known)
+        diff = _Diff(engine, table, spec, None, job(), known)
         diff.run(options)
     if diff.problems:
         return None, diff.problems
@@ -132,6 +136,7 @@ class _Diff:
         """The baseline, if its hashes hold for the rows they stand beside."""
         usable = (
             self.baseline is not None
+            and not self.job.renderer.reads_files
             and self.baseline.render_digest == self.job.renderer.render_digest
             and self.baseline.key == self.table.key
         )
@@ -324,8 +329,9 @@ class _Diff:
         for name, reason in _PARTS:
             if parts.get(name) != baseline.parts.get(name):
                 return reason
-        same = baseline.render_digest == self.job.renderer.render_digest
-        return Reason.NEW if same else Reason.PROMPT
+        if baseline.render_digest != self.job.renderer.render_digest:
+            return Reason.PROMPT
+        return Reason.INPUT if self.job.renderer.reads_files else Reason.NEW
 
     def _action(self, options: DiffOptions) -> str:
         """Return the SQL expression for an item's action from its outcome and attempt."""

@@ -1,13 +1,17 @@
-"""Questions to ask, and the file that holds their params until they are packed."""
+"""Questions to ask, and the file that holds their requests until they are packed."""
 
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from batchspec.durable import PIECE, disk_errors, write_all
 from batchspec.plan.model import JsonKey
+
+_SIZE = struct.Struct(">I")
+"""Stands before each request: what is sent may be longer than what is kept here."""
 
 
 class Question(NamedTuple):
@@ -23,9 +27,9 @@ class Question(NamedTuple):
     attempt: int
     """Which ask this will be; 1 for the first."""
     offset: int
-    """Where its params begin in the spool; -1 when the plan was made without one."""
+    """Where it stands in the spool; -1 when the plan was made without one."""
     length: int
-    """Bytes of the canonical params."""
+    """Bytes of the params as they are sent, files included."""
     chars: int
     """Basis of the token estimate."""
     key_json: JsonKey
@@ -41,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class Spool:
-    """Canonical params one after the other in a temporary file, so that memory stays flat.
+    """Rendered requests one after the other in a temporary file, so that memory stays flat.
 
     Use it as a context manager: the file is gone afterwards.
 
@@ -67,21 +71,25 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def append(self, params: bytes) -> int:
-        """Add params and return the offset to read them at. Raises DiskFailure."""
+    def append(self, request: bytes) -> int:
+        """Add a rendered request and return the offset to read it at. Raises DiskFailure."""
         offset = self._size
-        self._held.append(params)
-        self._size = offset + len(params)
+        self._held += (_SIZE.pack(len(request)), request)
+        self._size = offset + _SIZE.size + len(request)
         if self._size - self._written >= PIECE:
             self._flush()
         return offset
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Return the params that `append` placed at ``offset``.
+    def read(self, offset: int) -> bytes:
+        """Return the request that `append` placed at ``offset``.
 
         Reading on from where the last read ended, as questions in the order of the inputs do, is
         served from a window of the file.
         """
+        (length,) = _SIZE.unpack(self._slice(offset, _SIZE.size))
+        return self._slice(offset + _SIZE.size, length)
+
+    def _slice(self, offset: int, length: int) -> bytes:
         begin, end = offset - self._window_at, offset + length
         if begin < 0 or begin + length > len(self._window):
             if end > self._written:

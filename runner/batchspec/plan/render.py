@@ -12,6 +12,7 @@ from batchspec.plan.hashing import RequestHasher
 from batchspec.plan.model import JsonKey
 from batchspec.plan.questions import Spool
 from batchspec.problems import Place, Problem
+from batchspec.prompt.contents import measure
 from batchspec.prompt.request import ItemError
 
 if TYPE_CHECKING:
@@ -52,8 +53,13 @@ class Renders(Protocol):
         """Digest per named part of the request."""
         ...
 
+    @property
+    def reads_files(self) -> bool:
+        """Whether items name files whose content no column holds: a row says too little then."""
+        ...
+
     def render(self, row: Mapping[str, Any]) -> bytes:
-        """Return canonical params, the bytes that are sent; raise ItemError."""
+        """Return canonical params, files as references (`prompt.contents`); raise ItemError."""
         ...
 
 
@@ -90,11 +96,13 @@ class RenderJob:
 
     renderer: Renders
     spool: Spool | None
+    uploaded: bool
+    """Files are sent as ids of uploaded files."""
     on_progress: Callable[[int], None]
     """Told after every `CHUNK` rows how many are done."""
     done: int = 0
-    causes: dict[tuple[str, Place | None], _Cause] = field(default_factory=dict)
-    """By what went wrong and where the template stands in the spec."""
+    causes: dict[tuple[str, str, Place | None], _Cause] = field(default_factory=dict)
+    """By code, what went wrong and where the template stands in the spec."""
     uncounted: int = 0
     """Items that failed for causes beyond `MAX_CAUSES`."""
 
@@ -104,15 +112,16 @@ class RenderJob:
         columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
         keys, digests, hashes, lengths, chars, spots = columns
         for row in rows:
-            params = self._params(row)
-            if params is None:
+            request = self._request(row)
+            if request is None:
                 continue
+            measured = measure(request, uploaded=self.uploaded)
             keys.append(row.key_json)
             digests.append(row.digest)
-            hashes.append(hasher.digest(params))
-            lengths.append(len(params))
-            chars.append(estimate_chars(params))
-            spots.append(-1 if self.spool is None else self.spool.append(params))
+            hashes.append(hasher.digest(measured.identity))
+            lengths.append(measured.length)
+            chars.append(estimate_chars(measured.identity) + measured.chars)
+            spots.append(-1 if self.spool is None else self.spool.append(request))
             if len(keys) == CHUNK:
                 yield self._chunk(columns)
         if keys:
@@ -121,8 +130,8 @@ class RenderJob:
     def problems(self) -> tuple[Problem, ...]:
         """Return what went wrong: one problem for each cause, with its place in the spec."""
         found = [
-            Problem(code="render-failed", summary=summary, detail=cause.sentence(), where=where)
-            for (summary, where), cause in self.causes.items()
+            Problem(code=code, summary=summary, detail=cause.sentence(), where=where)
+            for (code, summary, where), cause in self.causes.items()
         ]
         if self.uncounted:
             found.append(
@@ -134,7 +143,7 @@ class RenderJob:
             )
         return tuple(found)
 
-    def _params(self, row: Row) -> bytes | None:
+    def _request(self, row: Row) -> bytes | None:
         try:
             return self.renderer.render(row.values)
         except ItemError as error:
@@ -142,7 +151,7 @@ class RenderJob:
             return None
 
     def _failed(self, key: JsonKey, error: ItemError) -> None:
-        group = (error.summary, error.where)
+        group = (error.code, error.summary, error.where)
         if group not in self.causes and len(self.causes) == MAX_CAUSES:
             self.uncounted += 1
             return

@@ -21,32 +21,42 @@ AUTO_TTL: Ttl = "1h"
 """The documented advice for batches, whose runs often outlast five minutes (fact sheet §5)."""
 
 
+MAX_BREAKPOINTS = 4
+"""Of one request (fact sheet §5)."""
+Place = tuple[str | int, ...]
+"""``("tools",)``, ``("system", 0)`` or ``("messages", 0, 0)``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One block that a breakpoint could stand on, in the order of the prefix."""
 
-    place: tuple[str | int, ...]
-    """``("tools",)``, ``("system", 0)`` or ``("messages", 0, 0)``."""
-    constant: str | None
-    """Its text; None when an item variable reaches it."""
+    place: Place
+    chars: int | None
+    """Characters that it counts; None when an item variable reaches it."""
+    cache: Literal["default", "5m", "1h"] | None = None
+    """Its author wants a breakpoint behind it, with this lifetime."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakpoint:
     """The outcome of `place_breakpoint`."""
 
-    place: tuple[str | int, ...] | None = None
-    """The segment that carries ``cache_control``; None: no breakpoint."""
+    place: Place | None = None
+    """The last segment of the prefix that all items share and that is marked; None: there is none.
+    Its lifetime and size decide what caching is expected to save."""
     ttl: Ttl | None = None
     prefix_chars: int = 0
-    """Characters of the constant prefix up to the breakpoint; 0 without one."""
+    """Characters of the constant prefix up to ``place``; 0 without one."""
+    marks: tuple[tuple[Place, Ttl], ...] = ()
+    """Every segment that carries ``cache_control``, in order."""
     notes: tuple[str, ...] = ()
     """Why there is none, for the plan's reader."""
 
-    @property
-    def control(self) -> dict[str, str]:
-        """The value of ``cache_control``."""
-        return {"type": "ephemeral", "ttl": self.ttl or AUTO_TTL}
+    def control(self, place: Place) -> dict[str, str] | None:
+        """Return the value of a segment's ``cache_control``; None: it has none."""
+        ttl = dict(self.marks).get(place)
+        return None if ttl is None else {"type": "ephemeral", "ttl": ttl}
 
 
 def place_breakpoint(
@@ -56,7 +66,7 @@ def place_breakpoint(
     tools: Any,
     facts: ModelFacts | None,
 ) -> Breakpoint:
-    """Decide about the breakpoint.
+    """Decide about the breakpoints: the author's own, else one behind what all items share.
 
     It depends on the spec alone, never on the number of items: a breakpoint is part of the request,
     and a second item must not change the first one's question.
@@ -67,29 +77,40 @@ def place_breakpoint(
         tools: ``params.tools``, or None.
         facts: The model's; None for an unknown model.
     """
-    if mode == "off":
-        return Breakpoint()
-    if b'"cache_control"' in canonical_json(tools):
-        return _none("params.tools carries a breakpoint of its own, so none was added.")
-    whole = [Segment(place=("tools",), constant=_tools_text(tools)), *segments]
+    default: Ttl = "5m" if mode == "5m" else AUTO_TTL
+    own = tuple(
+        (segment.place, default if segment.cache == "default" else segment.cache)
+        for segment in segments
+        if segment.cache is not None
+    )
+    whole = [Segment(place=("tools",), chars=len(_tools_text(tools))), *segments]
     prefix = _constant_prefix(whole if tools else whole[1:])
-    if not prefix:
-        return _none("Nothing is cached: the prompt begins with a value of the item.")
-    if len(prefix) == len(whole) - (0 if tools else 1):
-        return _none("Nothing is cached: no value of the item is in the prompt.")
-    characters = sum(len(segment.constant or "") for segment in prefix)
-    short = _too_short(characters, facts)
-    if short is not None:
-        return _none(short)
+    shared = [place for place, _ in own if place in {segment.place for segment in prefix}]
+    if shared:
+        within = prefix[: 1 + [segment.place for segment in prefix].index(shared[-1])]
+        return Breakpoint(
+            place=shared[-1],
+            ttl=dict(own)[shared[-1]],
+            prefix_chars=sum(segment.chars or 0 for segment in within),
+            marks=own,
+        )
+    if mode == "off":
+        return Breakpoint(marks=own)
+    if b'"cache_control"' in canonical_json(tools):
+        return _none("params.tools carries a breakpoint of its own, so none was added.", own)
+    complaint = _unshared(prefix, whole if tools else whole[1:]) or _too_short(prefix, facts)
+    if complaint is not None:
+        return _none(complaint, own)
     return Breakpoint(
         place=prefix[-1].place,
-        ttl=AUTO_TTL if mode == "auto" else mode,
-        prefix_chars=characters,
+        ttl=default,
+        prefix_chars=sum(segment.chars or 0 for segment in prefix),
+        marks=((prefix[-1].place, default), *own),
     )
 
 
-def _none(note: str) -> Breakpoint:
-    return Breakpoint(notes=(note,))
+def _none(note: str, own: tuple[tuple[Place, Ttl], ...]) -> Breakpoint:
+    return Breakpoint(marks=own, notes=() if own else (note,))
 
 
 def _tools_text(tools: Any) -> str:
@@ -99,13 +120,22 @@ def _tools_text(tools: Any) -> str:
 def _constant_prefix(segments: Sequence[Segment]) -> list[Segment]:
     prefix: list[Segment] = []
     for segment in segments:
-        if segment.constant is None:
+        if segment.chars is None:
             break
         prefix.append(segment)
     return prefix
 
 
-def _too_short(characters: int, facts: ModelFacts | None) -> str | None:
+def _unshared(prefix: Sequence[Segment], whole: Sequence[Segment]) -> str | None:
+    if not prefix:
+        return "Nothing is cached: the prompt begins with a value of the item."
+    if len(prefix) == len(whole):
+        return "Nothing is cached: no value of the item is in the prompt."
+    return None
+
+
+def _too_short(prefix: Sequence[Segment], facts: ModelFacts | None) -> str | None:
+    characters = sum(segment.chars or 0 for segment in prefix)
     if facts is None or facts.min_cache_tokens is None:
         return None
     tokens = int(characters / CHARS_PER_TOKEN[facts.tokenizer])

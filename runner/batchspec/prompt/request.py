@@ -7,7 +7,6 @@ of the whole, and costs about what rendering costs.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +18,14 @@ from batchspec.clock import SystemClock
 from batchspec.inputs.columns import Column
 from batchspec.inputs.hardened import FileRefused
 from batchspec.problems import Problem, has_errors
-from batchspec.prompt.caching import Breakpoint, Segment, Ttl, place_breakpoint
-from batchspec.prompt.canonical import canonical_json, canonical_text
+from batchspec.prompt.assembly import Assembly, digest_of
+from batchspec.prompt.caching import Ttl
+from batchspec.prompt.canonical import canonical_json
 from batchspec.prompt.compiler import Compiler
-from batchspec.prompt.layout import SYSTEM, Block, Turn, read_turns
+from batchspec.prompt.layout import Turn, read_turns
 from batchspec.prompt.meter import Meter
+from batchspec.prompt.shelf import ContentRules, Shelf
+from batchspec.prompt.slots import Slot
 from batchspec.prompt.templates import ITEM_NAMES, ItemError, Scope, read_text
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.model import Api, FileRef
@@ -36,9 +38,10 @@ RENDER_VERSION = 1
 
 
 class Renderer:
-    """Makes the params of each item of one spec. Not for several threads at once.
+    """Makes the request of each item of one spec. Not for several threads at once.
 
-    Use `compile_prompt` to make one.
+    Files in a request are references, see `prompt.contents`; without files, a request is the bytes
+    that are sent. Use `compile_prompt` to make one.
     """
 
     parts: dict[str, str]
@@ -55,14 +58,16 @@ class Renderer:
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
     """None: no breakpoint."""
+    reads_files: bool
+    """Whether items name files whose content no column holds, so that a row says too little."""
     notes: tuple[str, ...]
     """What the plan's reader should know of caching."""
 
     def __init__(
-        self, plan: _Plan, pieces: Sequence[bytes], blocks: Sequence[Block], scope: Scope
+        self, plan: Assembly, pieces: Sequence[bytes], slots: Sequence[Slot], scope: Scope
     ) -> None:
         self.parts = plan.parts()
-        self.render_digest = _digest(
+        self.render_digest = digest_of(
             {"parts": self.parts, "version": RENDER_VERSION, "jinja2": jinja2.__version__}
         )
         self.identity = plan.identity
@@ -73,23 +78,25 @@ class Renderer:
         self.notes = plan.breakpoint.notes
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)
-        self._blocks = tuple(blocks)
+        self._slots = tuple(slots)
+        self.reads_files = any(slot.reads_file for slot in slots)
         self._vars = dict(scope.vars)
         self._key = scope.key
 
     def render(self, row: Mapping[str, Any]) -> bytes:
-        """Return the canonical JSON of one item's params: the bytes that are sent.
+        """Return the canonical JSON of one item's params, its files as references.
 
         Raises:
-            ItemError: when a template fails for this row, or leaves a block empty.
+            ItemError: when a template fails for this row, leaves a block empty, or names a file
+                that cannot be sent.
         """
         scope = {**self._vars, "row": row, "key": self._key_of(row), **row}
         pieces = [self._pieces[0]]
-        for block, after in zip(self._blocks, self._pieces[1:], strict=True):
+        for slot, after in zip(self._slots, self._pieces[1:], strict=True):
             try:
-                pieces += (_rendered(block, scope), after)
+                pieces += (slot.encoded(scope), after)
             except ItemError as error:
-                error.where = self._document.place(block.template.text.path)
+                error.where = self._document.place(slot.template.text.path)
                 raise
         return b"".join(pieces)
 
@@ -133,16 +140,21 @@ def compile_prompt(
     compiler = Compiler(project_root, loaded, scope, Meter(SystemClock().elapsed, **limits))
     problems = list(_clashes(loaded, scope))
     schema, found = _schema(project_root, loaded)
-    turns, more = read_turns(project_root, loaded, compiler)
+    known = (facts or {}).get(spec.model)
+    shelf = Shelf(project_root, ContentRules(facts=known, uploaded=spec.files_api))
+    turns, more = read_turns(project_root, loaded, compiler, shelf)
     problems += [*found, *more, *compiler.problems]
     if has_errors(problems):
         return None, tuple(problems)
     problems += _constants(turns, scope, loaded)
     if has_errors(problems):
         return None, tuple(problems)
-    plan = _Plan(loaded, turns, schema, api or Api(), (facts or {}).get(spec.model))
-    pieces, blocks = plan.encode()
-    return Renderer(plan, pieces, blocks, scope), tuple(problems)
+    plan = Assembly(loaded, turns, schema, api or Api(), known)
+    problems += plan.problems()
+    if has_errors(problems):
+        return None, tuple(problems)
+    pieces, slots = plan.encode()
+    return Renderer(plan, pieces, slots, scope), tuple(problems)
 
 
 def _clashes(loaded: LoadedSpec, scope: Scope) -> list[Problem]:
@@ -185,176 +197,15 @@ def _schema(root: Path, loaded: LoadedSpec) -> tuple[dict[str, Any] | None, list
 def _constants(turns: Sequence[Turn], scope: Scope, loaded: LoadedSpec) -> list[Problem]:
     """Render once what no item reaches."""
     problems = []
-    for block in _blocks(turns):
-        used = block.template.found.names
+    for slot in (slot for turn in turns for slot in turn.slots):
+        used = slot.template.found.names
         if used - (scope.vars.keys() - set(scope.columns)):
             continue
         try:
-            block.constant = block.template.render(dict(scope.vars))
-            if not block.constant or block.constant.isspace():
-                raise _empty(block)
+            slot.constant = slot.value(dict(scope.vars))
         except ItemError as error:
-            where = loaded.document.place(block.template.text.path)
+            where = loaded.document.place(slot.template.text.path)
             problems.append(
-                Problem(
-                    code="render-failed", summary=error.summary, detail=error.detail, where=where
-                )
+                Problem(code=error.code, summary=error.summary, detail=error.detail, where=where)
             )
     return problems
-
-
-def _rendered(block: Block, scope: dict[str, Any]) -> bytes:
-    text = block.template.render(scope)
-    if not text or text.isspace():
-        raise _empty(block)
-    try:
-        return canonical_text(text)
-    except ValueError as error:
-        raise ItemError("a prompt holds a broken character", f"{error}.") from None
-
-
-def _empty(block: Block) -> ItemError:
-    return ItemError(
-        f"a prompt is empty ({block.template.text.name})",
-        "The API refuses text blocks without a visible character. Leave such items out, or give"
-        " the template a text for them.",
-    )
-
-
-def _blocks(turns: Sequence[Turn]) -> list[Block]:
-    return [block for turn in turns for block in turn.blocks]
-
-
-class _Plan:
-    """Everything about a spec's requests that is known before items are."""
-
-    def __init__(
-        self,
-        loaded: LoadedSpec,
-        turns: Sequence[Turn],
-        schema: dict[str, Any] | None,
-        api: Api,
-        facts: ModelFacts | None,
-    ) -> None:
-        self.spec = loaded.spec
-        self.document = loaded.document
-        self.turns = turns
-        self.schema = schema
-        self.identity = canonical_json(
-            {"anthropic_version": api.anthropic_version, "betas": sorted(set(api.betas))}
-        )
-        self.breakpoint: Breakpoint = place_breakpoint(
-            self.spec.cache,
-            [segment for _, segment in self._segments()],
-            tools=self.spec.params.get("tools"),
-            facts=facts,
-        )
-
-    def parts(self) -> dict[str, str]:
-        """Return the digests that explain a change."""
-        template_files: dict[str, str] = {}
-        for block in _blocks(self.turns):
-            template_files |= block.template.found.files
-        written = [
-            [turn.role, turn.plain, [[b.template.text.source, b.rest] for b in turn.blocks]]
-            for turn in self.turns
-        ]
-        key = self.spec.inputs.key or ("path",)
-        place = self.breakpoint.place
-        return {
-            "prompt": _digest([written, template_files, list(key)]),
-            "model": _digest(self.spec.model),
-            "params": _digest([self.spec.params, self.spec.max_tokens, self.identity.decode()]),
-            "schema": _digest(self.schema),
-            "vars": _digest(self.spec.vars),
-            "cache": _digest([None if place is None else list(place), self.breakpoint.ttl]),
-        }
-
-    def columns_used(self) -> set[str]:
-        """Return the columns that any template depends on."""
-        return {name for block in _blocks(self.turns) for name in block.template.found.columns}
-
-    def encode(self) -> tuple[list[bytes], list[Block]]:
-        """Return the constant pieces of the params' canonical JSON, and the blocks between them."""
-        varying = [block for block in _blocks(self.turns) if block.constant is None]
-        marker = self._marker()
-        names = {id(block): f"{marker}{number}\0" for number, block in enumerate(varying)}
-        encoded = canonical_json(self._params(names))
-        places = sorted(
-            (encoded.index(canonical_text(names[id(block)])), block_number, block)
-            for block_number, block in enumerate(varying)
-        )
-        pieces, at = [], 0
-        for start, _, block in places:
-            pieces.append(encoded[at:start])
-            at = start + len(canonical_text(names[id(block)]))
-        return [*pieces, encoded[at:]], [block for _, _, block in places]
-
-    def _marker(self) -> str:
-        """Return a text that stands in no constant of the request."""
-        constants = canonical_json(self._params({})).decode()
-        number = 0
-        while f"batchspec-{number}-" in constants:
-            number += 1
-        return f"\0batchspec-{number}-"
-
-    def _params(self, names: Mapping[int, str]) -> dict[str, Any]:
-        params = dict(self.spec.params)
-        params["model"] = self.spec.model
-        params["max_tokens"] = self.spec.max_tokens
-        params["messages"] = []
-        for path, turn in self._turns():
-            content = self._content(path, turn, names)
-            if turn.role == SYSTEM:
-                params["system"] = content
-            else:
-                params["messages"].append({"role": turn.role, "content": content})
-        if self.schema is not None:
-            form = {"type": "json_schema", "schema": self.schema}
-            params["output_config"] = {**params.get("output_config", {}), "format": form}
-        if self.breakpoint.place == ("tools",):
-            *others, last = params["tools"]
-            params["tools"] = [*others, {**last, "cache_control": self.breakpoint.control}]
-        return params
-
-    def _content(
-        self, path: tuple[str | int, ...], turn: Turn, names: Mapping[int, str]
-    ) -> str | list[dict[str, Any]]:
-        texts = [
-            block.constant if block.constant is not None else names.get(id(block), "")
-            for block in turn.blocks
-        ]
-        marked = self.breakpoint.place
-        if turn.plain and (marked is None or marked[:-1] != path):
-            return texts[0]
-        content: list[dict[str, Any]] = []
-        for number, (block, text) in enumerate(zip(turn.blocks, texts, strict=True)):
-            written = {**block.rest, "type": "text", "text": text}
-            if marked == (*path, number):
-                written["cache_control"] = self.breakpoint.control
-            content.append(written)
-        return content
-
-    def _turns(self) -> list[tuple[tuple[str | int, ...], Turn]]:
-        messages = [turn for turn in self.turns if turn.role != SYSTEM]
-        system = [turn for turn in self.turns if turn.role == SYSTEM]
-        return [
-            *((("system",), turn) for turn in system),
-            *((("messages", number), turn) for number, turn in enumerate(messages)),
-        ]
-
-    def _segments(self) -> list[tuple[Block, Segment]]:
-        return [
-            (block, Segment(place=(*path, number), constant=block.constant))
-            for path, turn in self._turns()
-            for number, block in enumerate(turn.blocks)
-        ]
-
-
-def _digest(value: Any) -> str:
-    """Return the SHA-256 of plain data, hex.
-
-    It labels changes and is no identity, so JSON with sorted keys will do.
-    """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -51,10 +51,14 @@ class ItemError(Exception):
         summary: What is wrong, one sentence without a final full stop and without data.
         detail: Where and why, in full sentences.
         where: Where the template, or the reference to its file, stands in the spec.
+        code: Of the problem that it becomes.
     """
 
-    def __init__(self, summary: str, detail: str, where: Place | None = None) -> None:
+    def __init__(
+        self, summary: str, detail: str, where: Place | None = None, code: str = "render-failed"
+    ) -> None:
         super().__init__(f"{summary}. {detail}")
+        self.code = code
         self.summary = summary
         self.detail = detail
         self.where = where

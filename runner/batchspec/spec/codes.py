@@ -26,15 +26,17 @@ class Theme:
 
     title: str
     codes: tuple[Code, ...]
+    later: bool = False
+    """Found with the inputs at hand: by `plan`, `run` and `validate --inputs`, not by loading."""
 
 
-def _theme(title: str, *rows: tuple[str, str, str]) -> Theme:
+def _theme(title: str, *rows: tuple[str, str, str], later: bool = False) -> Theme:
     """Return a theme from rows of code, meaning and remedy; a code with ``?`` is a warning."""
     codes = tuple(
         Code(code=code.rstrip("?"), means=means, remedy=remedy, warning=code.endswith("?"))
         for code, means, remedy in rows
     )
-    return Theme(title=title, codes=codes)
+    return Theme(title=title, codes=codes, later=later)
 
 
 THEMES: tuple[Theme, ...] = (
@@ -113,6 +115,12 @@ THEMES: tuple[Theme, ...] = (
     ),
     _theme(
         "The prompt",
+        ("block-not-allowed", "A block is of a kind that its speaker cannot say.",
+         "Move it into a message of the user."),
+        ("unknown-block?", "The type of a block is not known, and is passed through.",
+         "Check the spelling."),
+        ("citations-with-schema", "Citations are asked for beside a response schema.",
+         "Remove one of them."),
         ("first-turn", "A conversation does not begin with the user.", "Begin with the user."),
         ("prefill-refused", "The last message is the assistant's, and cannot be continued.",
          "End with the user."),
@@ -148,6 +156,73 @@ THEMES: tuple[Theme, ...] = (
         ("empty-budget?", "A ceiling is 0.", "Raise it, unless that is meant."),
         ("budget-above-project?", "A ceiling is above the project's.", "Lower it."),
     ),
+    _theme(
+        "Inputs",
+        ("bad-sql", "A statement is not SQL, or not one that can be used here.", "Correct it."),
+        ("unstable-sql?", "A statement may give other rows each time.", "Make it deterministic."),
+        ("input-file-refused", "An input file is missing, a link, or outside of the project.",
+         "Change the path or the file."),
+        ("no-input-files", "No file matches a pattern.", "Correct the pattern."),
+        ("table-format", "A table's file is of no known format.",
+         "Use CSV, TSV, JSON, JSONL or Parquet."),
+        ("empty-table?", "A table's file has no rows.", "Check the file."),
+        ("empty-inputs?", "The inputs have no rows.", "Check the filter and the files."),
+        ("inputs-unreadable", "A row cannot be read.", "Correct the data or the query."),
+        ("unstable-inputs", "Two readings during one plan gave different rows.",
+         "Make the query deterministic, and leave the files alone."),
+        ("mixed-types", "A column of `rows` has values of several types.", "Use one type."),
+        ("duplicate-column", "Two columns have one name.", "Rename one with `AS`."),
+        ("unknown-key-column", "The key names a column that is not there.", "Correct the name."),
+        ("key-type", "The key's column is of a type that names nothing.",
+         "Cast it, or choose another."),
+        ("key-not-unique", "Several rows have one key.", "Add a column to the key."),
+        ("null-key", "A row has no key.", "Leave the row out, or give it a key."),
+        later=True,
+    ),
+    _theme(
+        "Templates and files of the prompt",
+        ("prompt-file-refused", "A template's file cannot be read.", "Correct the path."),
+        ("template-syntax", "A template cannot be understood.", "Correct it."),
+        ("template-too-complex", "A template is nested too deeply.", "Take it apart."),
+        ("undefined-name", "A template uses a name that does not exist.", "Correct the name."),
+        ("dynamic-include", "A template computes the name of what it includes.",
+         "Write the name as text."),
+        ("include-missing", "An included file cannot be read.", "Correct the name."),
+        ("include-cycle", "Templates include each other in a circle.", "Break the circle."),
+        ("name-clash", "A variable is named like a column.", "Rename the variable."),
+        ("render-failed", "A template fails for an item, or writes nothing.",
+         "Leave the item out, or handle it in the template."),
+        ("bad-turns-file", "A line of a file of turns is no turn.", "Correct the line."),
+        ("content-missing", "A file that a block names cannot be read.",
+         "Correct the path, or leave the item out."),
+        ("content-type", "A file is of no kind that its block can send.", "Convert it."),
+        ("content-too-large", "A file has too many bytes, pixels or pages.",
+         "Make it smaller, or split it."),
+        ("too-many-images", "A request has more images than the model takes.",
+         "Ask about fewer at once."),
+        ("too-many-breakpoints", "A request has more than four cache breakpoints.",
+         "Remove `cache` from some blocks."),
+        ("cache-order", "A breakpoint of 1h stands after one of 5m.", "Change the lifetimes."),
+        ("request-too-large", "One request is larger than a batch can be.",
+         "Shorten what the template takes, or set `files_api: true`."),
+        later=True,
+    ),
+    _theme(
+        "Outputs",
+        ("output-path-field", "An output's template uses a name that it does not have.",
+         "Correct the name."),
+        ("output-path-unsafe", "An item's output path leads somewhere it must not.",
+         "Change the template or the data."),
+        ("output-path-collision", "Two items have one output path.", "Use more of the key."),
+        ("output-content", "The query of a per-item output gives no column `content`.",
+         "Select one."),
+        ("check-column", "A check names a column that its table does not have.",
+         "Correct the name."),
+        ("check-key", "A check's rows cannot be matched with the inputs.", "Select the key."),
+        ("output-edited?", "An output was changed by hand and is left alone.",
+         "Move it away to have it written anew."),
+        later=True,
+    ),
 )  # fmt: skip
 
 CODES: dict[str, Code] = {code.code: code for theme in THEMES for code in theme.codes}
@@ -162,7 +237,9 @@ def _lines(themes: Iterable[Theme]) -> Iterator[str]:
     yield "# Problems in specs"
     yield ""
     yield "Mistakes in specs and project files, by the code that stands in their messages."
-    yield "Errors stop a command before anything is sent; warnings do not."
+    yield "Errors stop a command before anything is sent; warnings do not. The sections on inputs,"
+    yield "on templates and on outputs are checked once the inputs are read: by `plan`, by `run`,"
+    yield "and by `validate --inputs`."
     for theme in themes:
         yield ""
         yield f"## {theme.title}"
@@ -171,4 +248,5 @@ def _lines(themes: Iterable[Theme]) -> Iterator[str]:
         yield "|---|---|---|---|"
         for code in theme.codes:
             severity = "warning" if code.warning else "error"
-            yield f"| `{code.code}` | {severity} | {code.means} | {code.remedy} |"
+            remedy = code.remedy.replace("|", "\\|")
+            yield f"| `{code.code}` | {severity} | {code.means} | {remedy} |"

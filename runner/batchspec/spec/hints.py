@@ -40,7 +40,6 @@ _LATER: dict[NodePath, str] = {
     ("betas",): "Betas hold for a whole project: set api.betas in batchspec.yaml.",
     ("anthropic_version",): "The version holds for a whole project: set api.anthropic_version in"
     " batchspec.yaml.",
-    ("files_api",): "Only text can be sent so far.",
     ("response", "parse"): "An answer is the parsed JSON when response.schema is set, else its"
     " text; outputs.select can take the text apart with SQL.",
 }

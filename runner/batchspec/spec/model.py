@@ -73,12 +73,13 @@ class Message(Record):
 class Prompt(Record):
     """What is asked: ``system`` + ``user``, or ``system`` + ``messages``.
 
-    A block is a mapping; `prompt.request` knows the kinds (``{text: …}`` and raw API blocks).
+    A block is a mapping; `prompt.blocks` knows the kinds, and `spec.rules_blocks` their keys.
     """
 
     system: Text | tuple[JsonObject, ...] | None = None
     user: Text | tuple[JsonObject, ...] | None = None
-    messages: tuple[Message, ...] | None = None
+    messages: tuple[Message | FileRef, ...] | None = None
+    """Turns; a file holds several, as JSONL."""
 
 
 class Response(Record):
@@ -222,6 +223,8 @@ class BatchLimits(Record):
 class Spec(Record):
     """One job."""
 
+    later = frozenset({"files_api"})
+
     version: Literal[1]
     name: Name
     description: str = ""
@@ -232,6 +235,8 @@ class Spec(Record):
     max_tokens: int
     cache: Literal["auto", "5m", "1h", "off"] = "auto"
     prompt: Prompt
+    files_api: bool = False
+    """Files of the prompt are uploaded once and sent as ids, instead of as base64."""
     params: JsonObject = Field(default_factory=dict)
     """Any other Messages parameter, passed through (fact sheet §1.5)."""
     response: Response = Field(default_factory=Response)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from batchspec.problems import Problem
 from batchspec.spec import (
+    rules_blocks,
     rules_checks,
     rules_features,
     rules_files,
@@ -36,7 +37,11 @@ RULES: tuple[Rule, ...] = (
     rules_params.params_not_in_batches,
     rules_params.not_params,
     rules_params.unknown_params,
-    rules_prompt.block_kinds,
+    rules_blocks.block_keys,
+    rules_blocks.block_parts,
+    rules_blocks.unknown_blocks,
+    rules_blocks.block_roles,
+    rules_blocks.citations_with_schema,
     rules_prompt.citations_in_text,
     rules_prompt.first_turn,
     rules_prompt.prefill,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from batchspec.problems import Problem
-from batchspec.spec.contents import file_references, outputs
+from batchspec.spec.contents import file_references, literal_files, outputs
 from batchspec.spec.document import NodePath, dotted, shown
 from batchspec.spec.paths import complaint, is_reserved, normal
 from batchspec.spec.subject import Subject
@@ -19,6 +19,7 @@ FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 def _named_paths(subject: Subject) -> Iterator[tuple[NodePath, str]]:
     """Yield every path that a spec names, globs and templates included."""
     yield from file_references(subject)
+    yield from literal_files(subject)
     for path in (("inputs", "table"), ("inputs", "files")):
         value = subject.get(*path)
         if isinstance(value, str):
@@ -55,7 +56,9 @@ def paths_inside(subject: Subject) -> Iterator[Problem]:
 
 def missing_files(subject: Subject) -> Iterator[Problem]:
     """Refuse ``{file: …}`` that names no file."""
-    for place, text in file_references(subject):
+    named = ((place[:-1], place, text) for place, text in file_references(subject))
+    shown_whole = ((place, place, text) for place, text in literal_files(subject))
+    for what_for, place, text in (*named, *shown_whole):
         path = subject.root / text
         if complaint(text, subject.root) is None and not path.is_file():
             what = "a folder" if path.is_dir() else "not there"
@@ -63,7 +66,7 @@ def missing_files(subject: Subject) -> Iterator[Problem]:
                 "missing-file",
                 place,
                 f"the file {shown(text)} is {what}",
-                f"{dotted(place[:-1])} cannot be read without it. {_like(path)}",
+                f"{dotted(what_for)} cannot be read without it. {_like(path)}",
             )
 
 

@@ -75,7 +75,7 @@ def too_many_tokens(subject: Subject) -> Iterator[Problem]:
     facts, tokens = subject.model, subject.get("max_tokens")
     if facts is None or isinstance(tokens, bool) or not isinstance(tokens, int | float):
         return
-    has_beta = facts.max_output_300k and LONG_OUTPUT_BETA in subject.config.api.betas
+    has_beta = facts.max_output_300k and LONG_OUTPUT_BETA in subject.betas
     limit = LONG_OUTPUT if has_beta else facts.max_output
     if tokens <= limit:
         return
@@ -92,7 +92,7 @@ def too_many_tokens(subject: Subject) -> Iterator[Problem]:
 
 def sampling(subject: Subject) -> Iterator[Problem]:
     """Refuse sampling parameters where the API does."""
-    version, facts = subject.config.api.anthropic_version, subject.model
+    version, facts = subject.anthropic_version, subject.model
     if version >= FIRST_WITHOUT_SAMPLING:
         why = f"the API version {version} does not take"
         hint = "Remove it. A model that still takes it needs"

@@ -60,6 +60,19 @@ class Subject:
             return ""
         return f" That was so on {self.model.as_of}; `batchspec models --refresh` asks the API."
 
+    @property
+    def anthropic_version(self) -> str:
+        """The version header of the spec's requests."""
+        own = self.get("anthropic_version")
+        return own if isinstance(own, str) else self.config.api.anthropic_version
+
+    @property
+    def betas(self) -> tuple[str, ...]:
+        """The betas of the spec's requests."""
+        if "betas" not in self.mapping():
+            return self.config.api.betas
+        return tuple(beta for beta in self.entries("betas") if isinstance(beta, str))
+
     def error(
         self, code: str, path: NodePath, summary: str, detail: str, *, key: bool = False
     ) -> Problem:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import itertools
 import struct
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from batchspec.plan.hashing import CustomId, id_stems, parse_custom_id
 from batchspec.plan.pack import Packable, Packed, pack
 from batchspec.plan.questions import Question, Spool
 from batchspec.problems import Problem
+from batchspec.prompt.contents import MARK
 from batchspec.spec.model import BatchLimits
 from batchspec.state.ledger import Claim
 from batchspec.workflow.context import Session
@@ -45,6 +46,8 @@ class Chunk:
     usd_most: Decimal | None
     """Ceiling of what it may cost; None: price unknown."""
     canary: bool = False
+    has_contents: bool = False
+    """Its segment refers to files that are filled in before it is sent (`workflow.contents`)."""
 
 
 def write_chunks(
@@ -59,20 +62,19 @@ def write_chunks(
     """Write a request segment for each batch, in the order of the questions."""
     iterator = iter(questions)
     for position, packed in enumerate(batches):
-        tag = new_tag(session)
+        written = _Writing(space=session.namespace, tag=new_tag(session))
         block = itertools.islice(iterator, packed.requests)
-        asked = bytearray()
-        lines = _lines(session.namespace, tag, block, spool, asked)
-        segment = session.segments.write("req", lines)
+        segment = session.segments.write("req", written.lines(block, spool))
         most = None if usd_most_per_request is None else usd_most_per_request * packed.requests
         yield Chunk(
-            tag=tag,
+            tag=written.tag,
             segment=segment,
             requests=packed.requests,
             bytes=packed.bytes,
-            asked=bytes(asked),
+            asked=bytes(written.asked),
             usd_most=most,
             canary=canary and position == 0,
+            has_contents=written.has_contents,
         )
 
 
@@ -93,16 +95,24 @@ def new_tag(session: Session) -> str:
     return base64.b32encode(session.randomness(5)).decode().lower()
 
 
-def _lines(
-    space: str, tag: str, questions: Iterable[Question], spool: Spool, asked: bytearray
-) -> Iterator[bytes]:
-    iterator = iter(questions)
-    while block := list(itertools.islice(iterator, _BLOCK)):
-        stems = id_stems(space, [question.digest for question in block], tag)
-        for stem, (_, digest16, attempt, offset, length, _, _) in zip(stems, block, strict=True):
-            asked += pack_claim(digest16, attempt)
-            params = spool.read(offset, length)
-            yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
+@dataclass(slots=True, kw_only=True)
+class _Writing:
+    """One request segment on its way to disk, and what was learnt of it."""
+
+    space: str
+    tag: str
+    asked: bytearray = field(default_factory=bytearray)
+    has_contents: bool = False
+
+    def lines(self, questions: Iterable[Question], spool: Spool) -> Iterator[bytes]:
+        iterator = iter(questions)
+        while block := list(itertools.islice(iterator, _BLOCK)):
+            stems = id_stems(self.space, [question.digest for question in block], self.tag)
+            for stem, (_, digest16, attempt, offset, _, _, _) in zip(stems, block, strict=True):
+                self.asked += pack_claim(digest16, attempt)
+                params = spool.read(offset)
+                self.has_contents = self.has_contents or MARK in params
+                yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
 
 
 def body(session: Session, segment: str, length: int) -> CreateBody:
@@ -189,6 +199,21 @@ def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: Cl
     segment = session.segments.write("req", renamed())
     most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
     return Chunk(tag=tag, segment=segment, requests=count, bytes=size, asked=asked, usd_most=most)
+
+
+def refilled(session: Session, chunk: Chunk, change: Callable[[bytes], bytes]) -> Chunk:
+    """Return a chunk whose lines were changed one by one: the same questions, other bytes."""
+    size = len(_HEAD) + len(_TAIL) + max(0, chunk.requests - 1)
+
+    def changed() -> Iterator[bytes]:
+        nonlocal size
+        for line in session.segments.lines(chunk.segment):
+            new = change(line)
+            size += len(new)
+            yield new
+
+    segment = session.segments.write("req", changed())
+    return replace(chunk, segment=segment, bytes=size, has_contents=False)
 
 
 def sweep(session: Session, kept: Collection[str]) -> None:

@@ -12,6 +12,7 @@ from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice
 from batchspec.plan.items import ItemTable
 from batchspec.plan.questions import Question, Spool
+from batchspec.workflow.contents import complete
 from batchspec.workflow.context import Session
 from batchspec.workflow.patience import patiently
 
@@ -74,7 +75,7 @@ def drained(work: Generator[Event, None, T], tell: Callable[[Event], None]) -> T
 
 
 def _count(session: Session, question: Question, spool: Spool) -> Generator[Event, None, int]:
-    params = orjson.loads(spool.read(question.offset, question.length))
+    params = orjson.loads(complete(session.project.root, spool.read(question.offset)))
     body = orjson.dumps({name: params[name] for name in ACCEPTED if name in params})
     api, betas = session.facts_api(), session.project.config.api.betas
     doing = f"counting the tokens of item {question.key_json}"

@@ -18,6 +18,7 @@ from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import halves
 from batchspec.workflow.collect import collect
+from batchspec.workflow.contents import ContentChanged, with_contents
 from batchspec.workflow.job import Job
 from batchspec.workflow.listing import walk
 from batchspec.workflow.patience import GONE, patiently
@@ -238,7 +239,14 @@ class Drive:
         )
         if (yield from survey(self.worker, wanted, sight)):
             return False
-        chunk = job.chunks.popleft()
+        chunk = job.chunks[0]
+        if chunk.has_contents:
+            try:
+                chunk = with_contents(self.worker.session, chunk)
+            except ContentChanged as changed:
+                yield Notice(message=f"{changed.message} Planning again.")
+                return False
+        job.chunks.popleft()
         order = Order(
             chunk=chunk, spec=job.name, betas=self.worker.session.project.config.api.betas
         )

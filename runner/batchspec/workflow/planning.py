@@ -65,6 +65,8 @@ class Planned:
     """``response.schema``, by which answers are judged."""
     render_digest: str
     """Digest of all that rendering read."""
+    reads_files: bool
+    """Rendering read files that neither the digest nor the inputs cover."""
     known: Path | None
     """Parquet of what the state knows of questions."""
     batches: tuple[Packed, ...]
@@ -118,7 +120,7 @@ def _plan_or_recall(
         if planned is None:
             return None, problems
         # A warning has to be said again by the next plan, so that one is not recalled.
-        if reader is not None and not problems:
+        if reader is not None and not problems and not planned.reads_files:
             with suppress(DiskFailure):
                 remember(
                     path,
@@ -205,6 +207,7 @@ def plan_one(
         table=table,
         schema=renderer.schema,
         render_digest=renderer.render_digest,
+        reads_files=renderer.reads_files,
         known=known,
         batches=batches,
         canary=canary,

@@ -15,6 +15,7 @@ from batchspec.outputs.history import Asked, history
 from batchspec.plan.hashing import request_hash
 from batchspec.plan.model import JsonKey, Outcome
 from batchspec.problems import Problem, has_errors
+from batchspec.prompt.contents import identity_of
 from batchspec.prompt.request import Renderer, compile_prompt
 from batchspec.spec.project import LoadedSpec
 from batchspec.workflow.collect import answer_files
@@ -79,7 +80,7 @@ def _view(
     session: Session, engine: Engine, loaded: LoadedSpec, renderer: Renderer, row: Row
 ) -> ItemView:
     request = renderer.render(row.values)
-    digest = request_hash(request, renderer.identity)
+    digest = request_hash(identity_of(request), renderer.identity)
     reader = session.reader()
     known = None if reader is None else reader.known(digest[:16])
     asked: tuple[Asked, ...] = ()

@@ -48,6 +48,7 @@ class Asks:
     parts: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "1"))
     identity: bytes = IDENTITY
     rendered: int = 0
+    reads_files: bool = False
 
     @property
     def render_digest(self) -> str:

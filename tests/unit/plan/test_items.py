@@ -27,10 +27,7 @@ def test_questions_are_read_from_the_spool(
         items, problems = world.plan({**rows, "d": "four"}, spool=spool)
         assert problems == ()
         assert items is not None
-        found = {
-            question.key_json: spool.read(question.offset, question.length)
-            for question in items.questions()
-        }
+        found = {question.key_json: spool.read(question.offset) for question in items.questions()}
         assert all(
             request_hash(found[q.key_json], world.renderer.identity) == q.digest
             for q in items.questions()

@@ -23,6 +23,7 @@ class Failing:
     identity: bytes = b"{}"
     render_digest: str = "0"
     parts: dict[str, str] = field(default_factory=dict)
+    reads_files: bool = False
 
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Fail."""
@@ -31,7 +32,7 @@ class Failing:
 
 def failures(*whys: str) -> list[tuple[str, str, Place | None]]:
     """Return summary, detail and place of the problems that rows with these causes make."""
-    job = RenderJob(renderer=Failing(), spool=None, on_progress=lambda _: None)
+    job = RenderJob(renderer=Failing(), spool=None, uploaded=False, on_progress=lambda _: None)
     rows = [Row(key_json=str(n), digest=b"", values={"why": why}) for n, why in enumerate(whys)]
     assert list(job.chunks(rows)) == []
     return [(problem.summary, problem.detail, problem.where) for problem in job.problems()]

@@ -35,7 +35,7 @@ def place(
     segments = [
         Segment(
             place=("system", number) if number < len(constants) - 1 else ("messages", 0, 0),
-            constant=text,
+            chars=None if text is None else len(text),
         )
         for number, text in enumerate(constants)
     ]
@@ -47,7 +47,7 @@ def test_it_stands_on_the_last_block_that_no_item_reaches() -> None:
     found = place(LONG, "short", None, LONG, None)
     assert (found.place, found.ttl, found.notes) == (("system", 1), "1h", ())
     assert found.prefix_chars == 3505
-    assert found.control == {"type": "ephemeral", "ttl": "1h"}
+    assert found.control(("system", 1)) == {"type": "ephemeral", "ttl": "1h"}
 
 
 @pytest.mark.parametrize("mode", ["5m", "1h"])

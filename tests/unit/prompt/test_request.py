@@ -146,7 +146,7 @@ def test_the_fast_way_writes_what_jinja_writes(
     write({"p/inc.md": "[{{ subject }}]", "p/m.md": "{% macro f(x) %}({{ x }}){% endmacro %}"})
     renderer = renderer_of(user(template))
     row = {"id": 1, "subject": subject, "body": "{{ id }}", "words": words, "meta": None}
-    (block,) = renderer._blocks
+    (block,) = renderer._slots
     scope = {**row, "row": row, "key": 1}
     jinja = block.template._context.environment.from_string(block.template.text.source)
     encoded = renderer.render(row)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from batchspec.problems import Problem, Severity, has_errors
-from batchspec.spec.codes import CODES
+from batchspec.spec.codes import THEMES
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.project import LoadedSpec, load_project, load_specs
 
@@ -108,7 +108,9 @@ def test_a_valid_case_loads_without_problems(
     assert specs
 
 
-@pytest.mark.parametrize("code", sorted(CODES))
+@pytest.mark.parametrize(
+    "code", [code.code for theme in THEMES if not theme.later for code in theme.codes]
+)
 def test_every_code_has_a_case_of_its_name(code: str) -> None:
     """A code without a case would be a rule that nobody has seen speak."""
     said = any(
@@ -116,3 +118,13 @@ def test_every_code_has_a_case_of_its_name(code: str) -> None:
         for path in (CASES / "invalid").glob("*.expected")
     )
     assert said != (code in ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    "code", [code.code for theme in THEMES if theme.later for code in theme.codes]
+)
+def test_every_later_code_is_tested_somewhere(code: str) -> None:
+    """What needs inputs is tested by the tests of the room that finds it."""
+    tests = CASES.parent
+    word = re.compile(rf"(?<![\w-]){code}(?![\w-])")
+    assert any(word.search(file.read_text(encoding="utf-8")) for file in tests.rglob("*.py"))

@@ -10,14 +10,18 @@ from pathlib import Path
 from batchspec.spec.codes import CODES, THEMES, problems_page
 
 ROOT = Path(__file__).parents[3]
-ROOM = ROOT / "runner" / "batchspec" / "spec"
-MAKERS = {"error", "warning", "Problem", "Finding", "problem_at", "_problem", "_add", "_stop"}
+PACKAGE = ROOT / "runner" / "batchspec"
+ROOMS = ("spec", "inputs", "prompt", "plan", "outputs", "workflow", "cli")
+MAKERS = {
+    "error", "warning", "Problem", "Finding", "problem_at", "_problem", "_add", "_stop", "_note",
+    "_of_cache", "ItemError", "TableRefused",
+}  # fmt: skip
 KEBAB = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 
 
 def used() -> Iterator[str]:
-    """Yield every code that the room's functions make problems with."""
-    for file in ROOM.glob("*.py"):
+    """Yield every code that functions of these rooms make problems with."""
+    for file in (file for room in ROOMS for file in (PACKAGE / room).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and _name(node.func) in MAKERS:
                 values = [*node.args, *(k.value for k in node.keywords if k.arg == "code")]

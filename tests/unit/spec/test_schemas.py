@@ -22,7 +22,7 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("spec", "/properties/inputs", model.Inputs),
     ("spec", "/properties/inputs/properties/sample", model.Sample),
     ("spec", "/properties/prompt", model.Prompt),
-    ("spec", "/properties/prompt/properties/messages/items", model.Message),
+    ("spec", "/$defs/message", model.Message),
     ("spec", "/properties/response", model.Response),
     ("spec", "/properties/checks/items", model.Check),
     ("spec", "/properties/checks/items/properties/accepted_values", model.AcceptedValues),

@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 WITHOUT_COLUMNS = frozenset(
     {
         "bad-schema-file",
+        "bad-turns-file",
+        "cache-order",
+        "content-missing",
+        "content-too-large",
+        "content-type",
         "dynamic-include",
         "include-cycle",
         "include-missing",
         "template-syntax",
         "template-too-complex",
+        "too-many-breakpoints",
+        "too-many-images",
     }
 )
 """Problems of compiling a prompt that have nothing to do with the columns of the inputs."""

@@ -1,0 +1,127 @@
+"""Files inside requests: named by their digest while planning, filled in when they are sent.
+
+A rendered request holds, where the API wants a source, a reference to a file's content. The
+question's identity is over the reference's digest and media type alone: neither the path, nor
+whether the bytes go along as base64 or were uploaded before, changes what is asked.
+
+A reference is an object, so no text of an item can look like one: inside a JSON text every quote
+is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+NAME = "batchspec_content"
+"""The reference's only key."""
+MARK = f'{{"{NAME}":{{'.encode()
+FILE_ID_ROOM = 64
+"""Characters reserved for the id of an uploaded file: its length may change (fact sheet §6.5)."""
+
+_REFERENCE = re.compile(
+    rb'\{"' + NAME.encode() + rb'":(\{"chars":\d+,"media_type":"[a-z/]+","path":"(?:[^"\\]|\\.)*",'
+    rb'"sha256":"([0-9a-f]{64})","size":\d+\})\}'
+)
+_MEDIA_TYPE = re.compile(rb'"media_type":"([a-z/]+)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """One file that a request refers to."""
+
+    path: str
+    """Relative to the project root."""
+    sha256: str
+    """Hex digest of its bytes."""
+    media_type: str
+    size: int
+    """Bytes."""
+    chars: int
+    """Characters of text that cost as many tokens, for the estimate."""
+
+    def reference(self) -> dict[str, Any]:
+        """Return what stands for it in a rendered request."""
+        inner = {
+            "chars": self.chars,
+            "media_type": self.media_type,
+            "path": self.path,
+            "sha256": self.sha256,
+            "size": self.size,
+        }
+        return {NAME: inner}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a plan keeps of a rendered request."""
+
+    identity: bytes
+    """What is hashed."""
+    length: int
+    """Bytes of the params as they are sent; with uploaded files, at most so many."""
+    chars: int
+    """Characters that its files are worth."""
+
+
+def measure(request: bytes, *, uploaded: bool) -> Measured:
+    """Return identity and sizes of a rendered request.
+
+    Args:
+        request: As `Renderer.render` returned it.
+        uploaded: Whether files are sent as ids of uploaded files rather than as base64.
+    """
+    if MARK not in request:
+        return Measured(identity=request, length=len(request), chars=0)
+    length, chars = len(request), 0
+    for match in _REFERENCE.finditer(request):
+        content = _content(match)
+        sent = len(file_source("")) + FILE_ID_ROOM if uploaded else _encoded_length(content)
+        length += sent - len(match[0])
+        chars += content.chars
+    return Measured(identity=identity_of(request), length=length, chars=chars)
+
+
+def identity_of(request: bytes) -> bytes:
+    """Return the part of a rendered request that decides which question it is."""
+    return request if MARK not in request else _REFERENCE.sub(_identity, request)
+
+
+def _identity(match: re.Match[bytes]) -> bytes:
+    media_type = _MEDIA_TYPE.search(match[1])
+    kind = media_type[1] if media_type else b""
+    return b'{"%s":{"media_type":"%s","sha256":"%s"}}' % (NAME.encode(), kind, match[2])
+
+
+def contents_of(request: bytes) -> Iterator[Content]:
+    """Yield the files that a rendered request refers to, in order."""
+    for match in _REFERENCE.finditer(request):
+        yield _content(match)
+
+
+def filled(request: bytes, source: Callable[[Content], bytes]) -> bytes:
+    """Return the params as they are sent: each reference replaced by its ``source``'s JSON."""
+    return _REFERENCE.sub(lambda match: source(_content(match)), request)
+
+
+def base64_source(media_type: str, data: bytes) -> bytes:
+    """Return the canonical JSON of a source that carries the bytes."""
+    encoded = base64.b64encode(data)
+    return b'{"data":"%s","media_type":"%s","type":"base64"}' % (encoded, media_type.encode())
+
+
+def file_source(file_id: str) -> bytes:
+    """Return the canonical JSON of a source that names an uploaded file."""
+    return b'{"file_id":%s,"type":"file"}' % json.dumps(file_id).encode()
+
+
+def _encoded_length(content: Content) -> int:
+    return len(base64_source(content.media_type, b"")) + 4 * -(-content.size // 3)
+
+
+def _content(match: re.Match[bytes]) -> Content:
+    return Content(**json.loads(match[1]))
