@@ -181,6 +181,8 @@ class CheckDone(Event):
     detail: str = ""
     """The figure that was compared with a limit, in one sentence; empty for rows that fail."""
     evaluation: Evaluation | None = None
+    quarantine: str | None = None
+    """The file that keeps the rows which fail; None when it keeps none of this check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

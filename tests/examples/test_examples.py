@@ -2,8 +2,8 @@
 
 An example is a folder with a project: ``batchspec.yaml``, ``specs/``, ``data/``, a ``README.md``
 whose console blocks are typed into a copy of it, and ``expected/``, which is what stands in
-``out/`` then (manifests left out: they also have prices). BATCHSPEC_UPDATE_EXAMPLES=1 writes
-``expected/`` anew.
+``out/`` then (manifests and receipts left out: they also have prices and times).
+BATCHSPEC_UPDATE_EXAMPLES=1 writes ``expected/`` anew.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/batchspec.yaml"))
 
 
 def outputs(folder: Path) -> dict[str, bytes]:
-    """Return the files below a folder, without manifests."""
+    """Return the files below a folder, without manifests and receipts."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith(".manifest.json")
+        if path.is_file() and not path.name.endswith((".manifest.json", ".receipt.json"))
     }
 
 

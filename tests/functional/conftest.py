@@ -94,11 +94,13 @@ class Folder:
         return [json.loads(line) for line in self.read(path).splitlines()]
 
     def tree(self) -> dict[str, bytes]:
-        """Return every file outside ``.batchspec/`` with its bytes."""
+        """Return every file outside ``.batchspec/`` with its bytes; receipts tell times, so not."""
         return {
             path.relative_to(self.root).as_posix(): path.read_bytes()
             for path in sorted(self.root.rglob("*"))
-            if path.is_file() and ".batchspec" not in path.relative_to(self.root).parts
+            if path.is_file()
+            and ".batchspec" not in path.relative_to(self.root).parts
+            and not path.name.endswith(".receipt.json")
         }
 
 

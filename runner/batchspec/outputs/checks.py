@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from batchspec.events import Evaluation
 from batchspec.inputs.engine import AuthorSqlError, Column, Engine
 from batchspec.inputs.tables import InputTable
 from batchspec.outputs.agreement import pairs_of
@@ -27,41 +26,21 @@ from batchspec.outputs.measures import (
     Measured,
     count_rows,
     measure_agreement,
+    measure_drift,
     measure_rate,
     measure_rows,
 )
+from batchspec.outputs.places import Target
 from batchspec.outputs.projection import json_object
-from batchspec.outputs.verdict import Verdict, verdict_of
+from batchspec.outputs.quarantine import keep_quarantine
+from batchspec.outputs.verdict import CheckResult, verdict_of
 from batchspec.problems import Place, Problem
-from batchspec.spec.checks import RATE_KINDS, ROW_KINDS, kind_of_check, title
+from batchspec.spec.checks import RATE_KINDS, ROW_KINDS, kind_of_check, number_of, title
 from batchspec.spec.model import Check
 from batchspec.spec.project import LoadedSpec
 
 OUTPUT: Final = "output"
 SAMPLES: Final = 10
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    """What one check found."""
-
-    name: str
-    kind: str
-    """One of `spec.checks.KINDS`."""
-    severity: str
-    """As the spec has it."""
-    verdict: Verdict
-    failures: int
-    """Rows that fail."""
-    samples: tuple[str, ...]
-    """The first `SAMPLES` of them as JSON objects, sorted by that text."""
-    detail: str = ""
-    """The figure that was compared with a limit, in one sentence; empty for rows that fail."""
-    evaluation: Evaluation | None = None
-    failing: str | None = None
-    """The query of the rows that fail; None: the check is not about rows."""
-    columns: tuple[Column, ...] = ()
-    """Those of ``failing``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +59,25 @@ class Checked:
 
 
 def run_checks(
-    engine: Engine, root: Path, loaded: LoadedSpec, written: Sequence[Written], inputs: InputTable
+    engine: Engine,
+    root: Path,
+    loaded: LoadedSpec,
+    written: Sequence[Written],
+    inputs: InputTable,
+    quarantine: Target | None = None,
 ) -> tuple[tuple[CheckResult, ...], tuple[Problem, ...]]:
     """Evaluate every check of a spec over the files as they stand on disk.
 
     The SQL sees ``output``, the first output; ``output_2`` and so on, the further ones; and the
     tables of `results.open_results`, which must still be open.
+
+    Args:
+        engine: The engine of the open results.
+        root: The project root.
+        loaded: The spec.
+        written: Its outputs, all of them.
+        inputs: Its items.
+        quarantine: The output beside which rows that fail are kept; None: they are not.
 
     Returns:
         The results of the checks that could be evaluated, and a problem for each other one.
@@ -99,9 +91,11 @@ def run_checks(
             if checked is None:
                 continue
             try:
-                found.append(_evaluate(engine, checked))
+                found.append(_evaluate(engine, checked, written))
             except AuthorSqlError as error:
                 problems.append(_failed(loaded, number, checked, error))
+        if quarantine is not None:
+            keep_quarantine(engine, quarantine, found)
     return tuple(found), tuple(problems)
 
 
@@ -173,6 +167,8 @@ def _read_builtin(
             failing = rate_rows(source)
         elif source.kind == "agreement":
             pairs, failing = pairs_of(source)
+        elif check.drift is not None:
+            source.field(check.drift.column, "column")
         elif check.row_count is not None and check.row_count.equals is not None:
             source.relation(check.row_count.equals, "equals")
         columns = () if failing is None else engine.names(failing)
@@ -195,9 +191,9 @@ def _failed(loaded: LoadedSpec, number: int, checked: Checked, error: AuthorSqlE
     return bad_sql(f"checks.{kind_of_check(checked.check)}", error, _place(loaded, number))
 
 
-def _evaluate(engine: Engine, checked: Checked) -> CheckResult:
+def _evaluate(engine: Engine, checked: Checked, written: Sequence[Written]) -> CheckResult:
     check = checked.check
-    measured = _measure(engine, checked)
+    measured = _measure(engine, checked, written)
     return CheckResult(
         name=title(check),
         kind=kind_of_check(check),
@@ -212,8 +208,10 @@ def _evaluate(engine: Engine, checked: Checked) -> CheckResult:
     )
 
 
-def _measure(engine: Engine, checked: Checked) -> Measured:
+def _measure(engine: Engine, checked: Checked, written: Sequence[Written]) -> Measured:
     check, source, failing = checked.check, checked.source, checked.failing
+    if check.drift is not None:
+        return measure_drift(check, written[number_of(check.table) - 1])
     if source is not None and checked.pairs is not None:
         return measure_agreement(engine, source, checked.pairs)
     if source is not None and failing is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchspec.outputs.manifest import Manifest, OutputFacts, choose_target
 from batchspec.outputs.places import Target
+from batchspec.outputs.profile import Profiles
 from batchspec.outputs.results import Results
+from batchspec.spec.checks import number_of
 from batchspec.spec.document import NodePath
 from batchspec.spec.model import Output
 from batchspec.spec.project import LoadedSpec
@@ -44,7 +46,18 @@ class OutputJob:
         """Where it is written."""
         return choose_target(self.root, self.output.path, emulated=self.emulated)
 
-    def manifest(self, results: Results, facts: OutputFacts) -> Manifest:
+    @property
+    def profiled(self) -> tuple[str, ...]:
+        """The columns of this output whose drift is checked."""
+        return tuple(
+            check.drift.column
+            for check in self.loaded.spec.checks
+            if check.drift is not None and number_of(check.table) == self.number + 1
+        )
+
+    def manifest(
+        self, results: Results, facts: OutputFacts, profile: Profiles | None = None
+    ) -> Manifest:
         """Return the manifest of this output once its bytes are known."""
         totals = results.totals
         return Manifest(
@@ -58,6 +71,7 @@ class OutputJob:
             usage=totals.usage,
             usd=totals.usd,
             emulated=self.emulated,
+            profile=profile or None,
         )
 
 
@@ -78,3 +92,7 @@ class Written:
     """Items by status, in the order of `results.STATUSES`; zero counts left out."""
     relation: str
     """The query that reads it back, for checks; valid while the results are open."""
+    profile: Profiles = field(default_factory=dict)
+    """Distributions of the columns whose drift is checked."""
+    earlier: Profiles | None = None
+    """Those of the output that stood there before; None: there was none."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 from batchspec.crashpoints import reached
 from batchspec.durable import read_pieces, write_file
 from batchspec.outputs.places import Target, refuse_foreign, target_of
+from batchspec.outputs.profile import Profiles, read_profiles
 
 FORMAT_VERSION: Final = 1
 
@@ -54,6 +55,8 @@ class Manifest:
     usd: Decimal | None
     """What those answers cost; None: the model's price is unknown."""
     emulated: bool
+    profile: Profiles | None = None
+    """Distributions of the columns whose drift is checked; None: no drift is."""
 
     def encode(self) -> bytes:
         """Return the file's bytes."""
@@ -77,6 +80,8 @@ class Manifest:
             "cost": {"usd": None if self.usd is None else plain_usd(self.usd)},
             "emulated": self.emulated,
         }
+        if self.profile is not None:
+            document["profile"] = {n: p.document() for n, p in sorted(self.profile.items())}
         return json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
@@ -116,6 +121,7 @@ def _decode(document: dict[str, Any]) -> Manifest | None:
         usage=tuple((str(name), int(n)) for name, n in document["usage"].items()),
         usd=None if usd is None else Decimal(usd),
         emulated=bool(document["emulated"]),
+        profile=read_profiles(document.get("profile")),
     )
 
 

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 
 from batchspec.events import Evaluation
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.agreement import evaluate
 from batchspec.outputs.builtin import Source, setting_of
+from batchspec.outputs.job import Written
+from batchspec.outputs.profile import distance, largest_moves
 from batchspec.outputs.verdict import Verdict
-from batchspec.spec.model import RowCount
+from batchspec.spec.model import Check, RowCount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,33 @@ def measure_agreement(engine: Engine, source: Source, pairs: str) -> Measured:
         detail=detail,
         evaluation=found,
     )
+
+
+def measure_drift(check: Check, written: Written) -> Measured:
+    """Compare how far a column's distribution moved with the most that `drift` allows."""
+    limit = setting_of(check.drift)
+    before = (written.earlier or {}).get(limit.column)
+    after = written.profile.get(limit.column)
+    if before is None or after is None:
+        detail = "there is no earlier output to compare with"
+        return Measured(verdict="pass", failures=0, detail=detail)
+    moved = distance(before, after)
+    holds = moved <= Fraction(limit.max)
+    words = ", ".join(
+        f"{value} {'+' if change > 0 else '−'}{part_of(abs(change))}"  # noqa: RUF001 - a minus
+        for value, change in largest_moves(before, after)
+    )
+    return Measured(
+        verdict="pass" if holds else check.severity,
+        failures=int(not holds),
+        detail=f"{part_of(moved)} of the rows moved; at most {_plain(limit.max * 100)} % may"
+        + (f"; {words}" if words else ""),
+    )
+
+
+def part_of(part: Fraction) -> str:
+    """Return a part of 1 as a percentage with at most two decimals."""
+    return percent(part.numerator, part.denominator)
 
 
 def percent(part: int, whole: int) -> str:

@@ -15,7 +15,7 @@ from batchspec.inputs.engine import Engine, quote_identifier, quote_literal
 from batchspec.inputs.tables import InputTable
 from batchspec.outputs.job import OutputJob
 from batchspec.outputs.pathmap import PathMap, fields_of, path_expression
-from batchspec.outputs.places import MANIFEST
+from batchspec.outputs.places import MANIFEST, QUARANTINE, RECEIPT
 from batchspec.outputs.results import own_columns
 from batchspec.problems import Problem
 
@@ -79,10 +79,11 @@ def _suspects(engine: Engine) -> str:
     they are not all equally deep; else every path has to be looked at.
     """
     depth = "length(path) - length(replace(path, '/', ''))"
-    manifest = f"bool_or(contains(lower(path), {quote_literal(MANIFEST)}))"
+    beside = (quote_literal(ending) for ending in (MANIFEST, RECEIPT, QUARANTINE))
+    ours = " OR ".join(f"contains(lower(path), {ending})" for ending in beside)
     ascii_only = "coalesce(bool_and(length(path) = octet_length(encode(path))), true)"
     simple, nests = engine.one(
-        f"SELECT {ascii_only}, coalesce(min({depth}) <> max({depth}) OR {manifest}, false)"
+        f"SELECT {ascii_only}, coalesce(min({depth}) <> max({depth}) OR bool_or({ours}), false)"
         f" FROM {PATHS}"
     )
     if nests or not simple:

@@ -127,11 +127,13 @@ class PathMap:
             )
 
     def _nested(self) -> Iterator[tuple[str, str]]:
-        """Yield pairs of which one is, or is a folder of, the other; the manifest is one too."""
-        manifest = self.target.manifest.relative_to(self.target.root).as_posix()
-        if _fold(manifest) in self._folded:
-            yield self._folded[_fold(manifest)], manifest
-        taken = {**self._folded, _fold(manifest): manifest}
+        """Yield pairs of which one is, or is a folder of, the other; our own files count too."""
+        ours = (self.target.manifest, self.target.receipt, self.target.quarantine)
+        names = [path.relative_to(self.target.root).as_posix() for path in ours]
+        for name in names:
+            if _fold(name) in self._folded:
+                yield self._folded[_fold(name)], name
+        taken = {**self._folded, **{_fold(name): name for name in names}}
         for folded, path in self._folded.items():
             for parent in PurePosixPath(folded).parents:
                 if parent.as_posix() in taken:

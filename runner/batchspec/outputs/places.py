@@ -14,6 +14,8 @@ from batchspec.spec.paths import complaint
 ASIDE: Final = PurePosixPath(".batchspec/emulated/outputs")
 """Where an emulated run writes when a real output stands in the output's place."""
 MANIFEST: Final = ".manifest.json"
+RECEIPT: Final = ".receipt.json"
+QUARANTINE: Final = ".quarantine.jsonl"
 
 FIELD: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 """A field of a path template; what stands in it is the name of a column."""
@@ -45,11 +47,24 @@ class Target:
     @property
     def manifest(self) -> Path:
         """The manifest's file: beside the output, or in a template's fixed folder."""
+        return self._beside(MANIFEST)
+
+    @property
+    def receipt(self) -> Path:
+        """The receipt's file, beside the manifest."""
+        return self._beside(RECEIPT)
+
+    @property
+    def quarantine(self) -> Path:
+        """The file of the rows that failed a check, beside the manifest."""
+        return self._beside(QUARANTINE)
+
+    def _beside(self, ending: str) -> Path:
         if not self.is_template:
-            return self.root / (self.shown + MANIFEST)
+            return self.root / (self.shown + ending)
         rest = PurePosixPath(self.shown).relative_to(self.folder).as_posix()
         name = FIELD.sub(lambda match: f"_{match[1]}_", rest).replace("/", ".")
-        return self.root / self.folder / (re.sub(r"[^\w.+-]", "_", name) + MANIFEST)
+        return self.root / self.folder / (re.sub(r"[^\w.+-]", "_", name) + ending)
 
 
 def target_of(root: Path, path: str, *, aside: bool = False) -> Target:

@@ -9,12 +9,39 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
+from batchspec.events import Evaluation
+from batchspec.inputs.engine import Column
 from batchspec.spec.model import Check
 
 Verdict = Literal["pass", "warn", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What one check found."""
+
+    name: str
+    kind: str
+    """One of `spec.checks.KINDS`."""
+    severity: str
+    """As the spec has it."""
+    verdict: Verdict
+    failures: int
+    """Rows that fail."""
+    samples: tuple[str, ...]
+    """The first ten of them as JSON objects, sorted by that text."""
+    detail: str = ""
+    """The figure that was compared with a limit, in one sentence; empty for rows that fail."""
+    evaluation: Evaluation | None = None
+    failing: str | None = None
+    """The query of the rows that fail; None: the check is not about rows."""
+    columns: tuple[Column, ...] = ()
+    """Those of ``failing``."""
+
 
 ANY: Final = "!= 0"
 _FORM: Final = re.compile(r"\s*(==?|!=|<>|<=?|>=?)\s*([0-9.]+)\s*(%?)\s*")

@@ -11,9 +11,16 @@ from batchspec.inputs.engine import AuthorSqlError, Engine
 from batchspec.outputs.authored import Authored
 from batchspec.outputs.formats import ENDINGS, Part, reading, write_part
 from batchspec.outputs.job import OutputJob, Written
-from batchspec.outputs.manifest import OutputFacts, file_digest, keep_manifest, read_manifest
+from batchspec.outputs.manifest import (
+    Manifest,
+    OutputFacts,
+    file_digest,
+    keep_manifest,
+    read_manifest,
+)
 from batchspec.outputs.peritem import write_items
 from batchspec.outputs.places import Target, make_folder, refuse_foreign
+from batchspec.outputs.profile import Profiles, profiles_of
 from batchspec.outputs.projection import (
     Projection,
     default_json,
@@ -21,6 +28,7 @@ from batchspec.outputs.projection import (
     project,
     projected,
 )
+from batchspec.outputs.receipt import read_receipt
 from batchspec.outputs.results import Results
 from batchspec.problems import Problem, has_errors
 
@@ -84,10 +92,13 @@ def _write(engine: Engine, results: Results, job: OutputJob, projection: Project
     target, ending = job.target, ending_of(job)
     make_folder(target, target.path)
     temporary = target.path.with_name(f".{target.path.name}.part")
+    before = read_manifest(target.manifest)
     try:
         part = write_part(engine, projection, ending, temporary)
         facts = OutputFacts(path=target.shown, sha256=part.sha256, rows=part.rows, bytes=part.bytes)
-        changed = _settle(target, part, job.manifest(results, facts).encode())
+        rows = reading(projection, ending, temporary, part.longest)
+        profile = profiles_of(engine, rows, job.profiled) if job.profiled else {}
+        changed = _settle(target, part, job.manifest(results, facts, profile).encode())
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -99,7 +110,30 @@ def _write(engine: Engine, results: Results, job: OutputJob, projection: Project
         changed=changed,
         statuses=results.totals.statuses,
         relation=reading(projection, ending, target.path, part.longest),
+        profile=profile,
+        earlier=_earlier(job, before, part.sha256, changed=changed) if profile else None,
     )
+
+
+def _earlier(
+    job: OutputJob, before: Manifest | None, digest: str, *, changed: bool
+) -> Profiles | None:
+    """Return the profiles of the output that stood there before this one.
+
+    A run that changes nothing compares with what the run before it compared with, as its receipt
+    says, so that a drift is not forgotten by looking again.
+    """
+    if before is not None and before.emulated != job.emulated:
+        return None
+    receipt = read_receipt(job.target.receipt)
+    if receipt is not None and receipt.sha256 == digest:
+        return receipt.earlier
+    if before is not None and before.output.sha256 != digest:
+        return before.profile
+    # The manifest speaks of this output already, but the output was not there: a run stopped.
+    if receipt is not None and changed:
+        return receipt.profile
+    return None if before is None else before.profile
 
 
 def _settle(target: Target, part: Part, manifest: bytes) -> bool:

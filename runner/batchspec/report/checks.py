@@ -43,9 +43,13 @@ def check_lines(check: CheckDone, *, style: Style = PLAIN) -> Iterator[str]:
         yield from (quoted(clean_line(sample, 200), "  ") for sample in shown)
         more = check.failures - len(shown)
         if shown and more:
-            yield f"    … and {number(more)} more"
+            yield f"    … and {number(more)} more{_kept(check)}"
     if check.evaluation is not None:
         yield from (f"    {line}" for line in evaluation_lines(check.evaluation))
+
+
+def _kept(check: CheckDone) -> str:
+    return "" if check.quarantine is None else f" in {clean_line(check.quarantine)}"
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
@@ -104,6 +108,7 @@ def check_json(check: CheckDone) -> dict[str, Any]:
         "failures": check.failures,
         "detail": check.detail,
         "samples": list(check.samples),
+        "quarantine": check.quarantine,
     }
     if check.evaluation is not None:
         document["evaluation"] = _evaluation_json(check.evaluation)

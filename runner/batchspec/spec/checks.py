@@ -18,7 +18,7 @@ ROW_KINDS: Final = (
 """Built-in kinds that find rows which are wrong."""
 RATE_KINDS: Final = ("max_failed", "max_refused", "max_truncated", "max_invalid")
 """Built-in kinds that limit the part of items with a status."""
-LIMIT_KINDS: Final = ("row_count", *RATE_KINDS, "agreement")
+LIMIT_KINDS: Final = ("row_count", *RATE_KINDS, "agreement", "drift")
 """Built-in kinds that compare one figure with a limit of their own."""
 KINDS: Final = ("sql", *ROW_KINDS, *LIMIT_KINDS)
 
@@ -26,6 +26,12 @@ KINDS: Final = ("sql", *ROW_KINDS, *LIMIT_KINDS)
 def kind_of_check(check: Check) -> str:
     """Return the one kind that a check is of."""
     return next(kind for kind in KINDS if getattr(check, kind) is not None)
+
+
+def number_of(table: str) -> int:
+    """Return which output a table of checks is: 1 for ``output``, 2 for ``output_2``."""
+    _, _, number = table.partition("_")
+    return int(number or 1)
 
 
 def title(check: Check) -> str:

@@ -151,6 +151,14 @@ class Agreement(Record):
     """Least accuracy, 0 to 1."""
 
 
+class Drift(Record):
+    """How far a column's distribution may move from that of the former output."""
+
+    column: str
+    max: Decimal
+    """Greatest total variation distance, 0 to 1: the part of the rows that changed sides."""
+
+
 class Check(Record):
     """An assertion over an output: SQL whose rows are failures, or exactly one built-in kind."""
 
@@ -169,6 +177,7 @@ class Check(Record):
     max_truncated: Decimal | None = None
     max_invalid: Decimal | None = None
     agreement: Agreement | None = None
+    drift: Drift | None = None
     table: str = "output"
     where: str | None = None
     """A SQL condition on the rows that are looked at."""
@@ -191,6 +200,7 @@ class Check(Record):
             "max_truncated",
             "max_invalid",
             "agreement",
+            "drift",
             "table",
             "where",
             "warn_if",

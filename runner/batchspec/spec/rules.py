@@ -56,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     rules_checks.duplicate_checks,
     rules_checks.check_options,
     rules_checks.check_bounds,
+    rules_checks.drift_of_outputs,
     rules_settings.empty_budget,
     rules_settings.budget_above_project,
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from batchspec.problems import Problem
-from batchspec.spec.checks import KINDS, LIMIT_KINDS, default_title
+from batchspec.spec.checks import KINDS, LIMIT_KINDS, RATE_KINDS, default_title
+from batchspec.spec.contents import outputs
 from batchspec.spec.document import shown
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
@@ -46,15 +47,7 @@ def duplicate_checks(subject: Subject) -> Iterator[Problem]:
 def check_options(subject: Subject) -> Iterator[Problem]:
     """Refuse options that the kind of a check does not have."""
     for number, kind, check in _checks(subject):
-        refused = _OF_TABLES if kind == "sql" else ()
-        why = "A check with sql says itself which rows of which table it means."
-        if kind in LIMIT_KINDS:
-            refused = _THRESHOLDS
-            why = (
-                f"{kind} has a limit of its own. Write two checks, one of them with severity:"
-                " warn, to be warned before it fails."
-            )
-        for option in refused:
+        for option, why in _unfitting(kind):
             if option in check:
                 yield subject.error(
                     "check-option",
@@ -63,6 +56,41 @@ def check_options(subject: Subject) -> Iterator[Problem]:
                     why,
                     key=True,
                 )
+
+
+def _unfitting(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield the options that a kind does not have, and why."""
+    if kind == "sql":
+        why = "A check with sql says itself which rows of which table it means."
+        yield from ((option, why) for option in _OF_TABLES)
+    if kind in LIMIT_KINDS:
+        why = f"{kind} has a limit of its own. Write two checks, one of them with severity: warn,"
+        yield from ((option, f"{why} to be warned before it fails.") for option in _THRESHOLDS)
+    if kind in RATE_KINDS:
+        yield "table", f"{kind} counts the items of the spec. Remove it."
+    if kind == "drift":
+        yield "where", "The manifest remembers the values of all rows. Remove it."
+
+
+def drift_of_outputs(subject: Subject) -> Iterator[Problem]:
+    """Refuse drift of what has no manifest, or no columns."""
+    templates = ["{{" in str(output.get("path")) for _, output in outputs(subject)]
+    for number, kind, check in _checks(subject):
+        table = check.get("table", "output")
+        if kind != "drift" or not isinstance(table, str):
+            continue
+        part = table.partition("_")[2] or "1"
+        index = int(part) - 1 if part.isdecimal() else 0
+        if table.startswith("output") and not any(templates[index : index + 1]):
+            continue
+        yield subject.error(
+            "check-option",
+            ("checks", number, "drift"),
+            f"drift cannot be measured on {table}",
+            "It is measured between an output that is one file and the one before it. Use drift on"
+            " such an output.",
+            key=True,
+        )
 
 
 def check_bounds(subject: Subject) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from batchspec.crashpoints import reached
 from batchspec.events import CheckDone, Event, FailedItem, OutputWritten, SpecDone
@@ -16,16 +16,25 @@ from batchspec.outputs.failures import (
     new_verdicts,
 )
 from batchspec.outputs.job import OutputJob, Written
+from batchspec.outputs.receipt import (
+    keep_receipt,
+    profiles_body,
+    receipt_body,
+    receipt_facts,
+)
 from batchspec.outputs.results import Results, ResultSources, Totals, open_results
 from batchspec.outputs.writers import write_output
 from batchspec.plan.model import Reason, SpecPlan
 from batchspec.problems import Problem
-from batchspec.state.model import Verdict
+from batchspec.state.model import Submission, Verdict
 from batchspec.state.writer import SqliteLedger
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
 from batchspec.workflow.planning import Planned
+
+Done = tuple[OutputJob, Written]
+"""An output that was to be written, and what was written."""
 
 NAMED_FAILURES = 100
 """So many failed items are named; the rest are counted."""
@@ -61,6 +70,8 @@ def finish(
         written = yield from _write(session, job, planned, engine, results, problems)
         if len(written) == len(job.loaded.spec.outputs):
             yield from _check(session, job, engine, written, planned.table, problems)
+        answered = [s for s in ledger.submissions() if s.tag in tags]
+        _receipts(session, engine, answered, written)
         yield from _name_failures(engine, results, job)
         verdicts = [
             Verdict(digest=digest, attempt=1, outcome=outcome)
@@ -82,8 +93,8 @@ def _write(
     engine: Engine,
     results: Results,
     problems: list[Problem],
-) -> Generator[Event, None, list[Written]]:
-    written: list[Written] = []
+) -> Generator[Event, None, list[Done]]:
+    written: list[Done] = []
     for number in range(len(job.loaded.spec.outputs)):
         output = OutputJob(
             root=session.project.root,
@@ -97,7 +108,7 @@ def _write(
         problems += found
         if done is None:
             continue
-        written.append(done)
+        written.append((output, done))
         yield OutputWritten(
             spec=job.name,
             path=done.path,
@@ -112,12 +123,15 @@ def _check(
     session: Session,
     job: Job,
     engine: Engine,
-    written: list[Written],
+    written: list[Done],
     table: InputTable,
     problems: list[Problem],
 ) -> Generator[Event, None, None]:
-    found, wrong = run_checks(engine, session.project.root, job.loaded, written, table)
+    target = written[0][0].target
+    done = [output for _, output in written]
+    found, wrong = run_checks(engine, session.project.root, job.loaded, done, table, target)
     problems += wrong
+    kept = target.quarantine.relative_to(target.root).as_posix()
     for check in found:
         job.failed_checks += check.verdict == "error"
         yield CheckDone(
@@ -130,7 +144,25 @@ def _check(
             samples=check.samples,
             detail=check.detail,
             evaluation=check.evaluation,
+            quarantine=kept if check.verdict != "pass" and check.failing else None,
         )
+
+
+def _receipts(
+    session: Session, engine: Engine, answered: Sequence[Submission], written: Sequence[Done]
+) -> None:
+    """Leave a receipt beside each output."""
+    facts = receipt_facts(engine, answered)
+    for job, done in written:
+        body = receipt_body(
+            spec=job.loaded.spec.name,
+            path=done.path,
+            sha256=done.digest,
+            emulated=job.emulated,
+            facts=facts,
+        )
+        body |= profiles_body(done.profile, done.earlier)
+        keep_receipt(job.target, body, session.clock.now())
 
 
 def _name_failures(engine: Engine, results: Results, job: Job) -> Generator[Event, None, None]:

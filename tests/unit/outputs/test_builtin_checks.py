@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from batchspec.outputs.checks import CheckResult, run_checks
+from batchspec.outputs.checks import run_checks
 from batchspec.outputs.preflight import output_problems
+from batchspec.outputs.verdict import CheckResult
 from batchspec.outputs.writers import write_output
 from batchspec.problems import Problem
 

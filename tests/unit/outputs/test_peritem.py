@@ -159,6 +159,8 @@ def test_a_changed_answer_replaces_its_file_only(answered: World) -> None:
         (["ß", "ss"], "output-path-collision"),
         (["a.md/b", "a"], "output-path-collision"),
         (["_key_.md.manifest.json/x"], "output-path-collision"),
+        (["_key_.md.receipt.json/x"], "output-path-collision"),
+        (["_key_.md.quarantine.jsonl/x"], "output-path-collision"),
     ],
 )
 def test_paths_that_cannot_be_written(world: World, keys: list[str], code: str) -> None:

@@ -31,6 +31,7 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("spec", "/properties/checks/items/properties/relationships", model.Relationships),
     ("spec", "/properties/checks/items/properties/row_count", model.RowCount),
     ("spec", "/properties/checks/items/properties/agreement", model.Agreement),
+    ("spec", "/properties/checks/items/properties/drift", model.Drift),
     ("spec", "/properties/retry", model.Retry),
     ("spec", "/properties/batch", model.BatchLimits),
     ("spec", "/$defs/budget", model.Budget),
