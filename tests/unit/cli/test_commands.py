@@ -29,7 +29,8 @@ def test_init_writes_the_starter(tmp_path: Path, terminal: Terminal, said: Said)
     folder = tmp_path / "new" / "demo"
     assert main(["init", str(folder)], terminal) == 0
     assert tree(folder) == set(init.STARTER)
-    assert (folder / ".gitignore").read_text().splitlines()[-1] == ".batchspec/"
+    ignored = (folder / ".gitignore").read_text().splitlines()
+    assert {".batchspec/", "*.receipt.json"} <= set(ignored)
     out, err = said(terminal)
     assert f"  cd {folder}\n  batchspec plan --emulate" in out
     assert err == ""
