@@ -35,6 +35,14 @@ class Rendering(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Event):
+    """Batches of the workspace that the state does not know are being read."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Uploading(Event):
     """A create body is being sent."""
 
@@ -96,6 +104,7 @@ class Collected(Event):
     succeeded: int
     failed: int
     missing: int
+    canceled: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

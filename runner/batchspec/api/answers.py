@@ -27,6 +27,8 @@ SPEND_CODES = frozenset(
     )
 )
 """Fact sheet §3.2: no wait helps; a person or the next month does."""
+REDIRECTS = 3
+"""Hundreds of the statuses that are not followed (fact sheet §12.1)."""
 DEFINITE = frozenset((400, 401, 402, 403, 404, 413, 422, 429))
 """Statuses that prove nothing was made, when they carry the API's envelope (protocol §3.3)."""
 
@@ -130,6 +132,8 @@ def failure_of(status: int, body: bytes, headers: Mapping[str, str], *, create: 
 
 
 def _kind(status: int, error: Mapping[str, Any], *, ours: bool, create: bool) -> FailureKind:
+    if status // 100 == REDIRECTS and not create:
+        return FailureKind.REJECTED
     if status not in DEFINITE or (create and not ours):
         return FailureKind.AMBIGUOUS
     details = error.get("details")

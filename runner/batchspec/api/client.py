@@ -35,6 +35,8 @@ BATCHES = "/v1/messages/batches"
 MODELS = "/v1/models"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 RESULT_PIECE = 1 << 20
+TOO_LARGE = 413
+"""Comes from in front of the API, perhaps without its error body (fact sheet §2.1)."""
 T = TypeVar("T")
 
 
@@ -113,9 +115,10 @@ class SdkClient:
             if gate.error is not None:
                 raise gate.error from None
             if not gate.passed and failure.kind is FailureKind.AMBIGUOUS:
-                raise ApiFailure(
-                    FailureKind.NOT_SENT, failure.message, status=failure.status
-                ) from failure
+                kind = (
+                    FailureKind.TOO_LARGE if failure.status == TOO_LARGE else FailureKind.NOT_SENT
+                )
+                raise ApiFailure(kind, failure.message, status=failure.status) from failure
             raise
         reached("answered")
         return _parsed(parse_batch, answer.content)

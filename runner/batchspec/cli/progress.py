@@ -94,6 +94,8 @@ class LineDisplay:
         match event:
             case events.Rendering():
                 pause, subject = _RENDERING_EVERY, event.spec
+            case events.Reading():
+                pause, subject = _RENDERING_EVERY, "reading"
             case events.Waiting():
                 pause, subject = _WAITING_EVERY, f"{event.spec} {event.why}"
             case _:
@@ -150,12 +152,15 @@ class BarDisplay:
             case events.Rendering() | events.Uploading() | events.Waiting():
                 self._now(event.spec, line)
                 return
+            case events.Reading():
+                self._now(None, line)
+                return
             case events.PlanReady():
                 self._grow(event.spec, event.requests)
             case events.RetryRound():
                 self._grow(event.spec, event.requests)
             case events.Collected():
-                done = event.succeeded + event.failed + event.missing
+                done = event.succeeded + event.failed + event.missing + event.canceled
                 self._progress.advance(self._task(event.spec), done)
             case _:
                 pass

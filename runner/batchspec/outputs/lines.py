@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -95,8 +95,16 @@ def read_line(line: bytes) -> RawAnswer | Oddity:
     return _failed(custom_id, kind, result)
 
 
-def read_id(line: bytes) -> str | Oddity:
-    """Return the custom_id of a line that `read_line` can read, without taking it apart."""
+class Head(NamedTuple):
+    """What a line is about."""
+
+    custom_id: str
+    paid: bool
+    """It is an answer; only those are billed (fact sheet §1.7)."""
+
+
+def read_head(line: bytes) -> Head | Oddity:
+    """Return what a line that `read_line` can read is about, without taking it apart."""
     record = _parse(line)
     if isinstance(record, Oddity):
         return record
@@ -106,9 +114,9 @@ def read_id(line: bytes) -> str | Oddity:
         if result.get("type") == "succeeded" and type(message) is dict:
             content = message.get("content")
             if type(content) is list and all(type(block) is dict for block in content):
-                return custom_id
+                return Head(custom_id, paid=True)
     answer = read_line(line)
-    return answer if isinstance(answer, Oddity) else answer.custom_id
+    return answer if isinstance(answer, Oddity) else Head(answer.custom_id, paid=False)
 
 
 def _failed(custom_id: str, kind: object, result: dict[str, Any]) -> RawAnswer | Oddity:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from batchspec.outputs.answers import AnswerWriter
 from batchspec.outputs.judge import Judge, Judgement
-from batchspec.outputs.lines import Oddity, RawAnswer, Usage, read_id, read_line
+from batchspec.outputs.lines import Head, Oddity, RawAnswer, Usage, read_head, read_line
 
 __all__ = [
     "AnswerWriter",
+    "Head",
     "Judge",
     "Judgement",
     "Oddity",
     "RawAnswer",
     "Usage",
-    "read_id",
+    "read_head",
     "read_line",
 ]

@@ -36,6 +36,11 @@ def _rendering(event: events.Rendering) -> str:
     return f"{event.spec}: rendered {count(event.done, 'prompt')}"
 
 
+def _reading(event: events.Reading) -> str:
+    batches = f"{number(event.done)} of {count(event.total, 'unknown batch', 'unknown batches')}"
+    return f"looking for paid answers in the workspace: read {batches}"
+
+
 def _uploading(event: events.Uploading) -> str:
     requests = count(event.requests, "request")
     return f"{event.spec}: sending {requests} ({size(event.bytes)})"
@@ -70,6 +75,8 @@ def _collected(event: events.Collected) -> str:
         parts.append(f"{number(event.failed)} failed")
     if event.missing:
         parts.append(f"{number(event.missing)} missing")
+    if event.canceled:
+        parts.append(f"{number(event.canceled)} canceled")
     return f"{event.spec}: collected {event.batch_id}, {', '.join(parts)}"
 
 
@@ -105,6 +112,7 @@ def failed_item_line(event: events.FailedItem, limit: int = 200) -> str:
 _TELLERS: dict[type[events.Event], Callable[[Any], str]] = {
     events.PlanReady: _plan_ready,
     events.Rendering: _rendering,
+    events.Reading: _reading,
     events.Uploading: _uploading,
     events.Submitted: _submitted,
     events.Waiting: _waiting,

@@ -75,12 +75,20 @@ class LedgerReader(Protocol):
         """Return submissions in the order they were prepared; all of them by default."""
         ...
 
+    def submission(self, tag: str) -> Submission | None:
+        """Return one submission."""
+        ...
+
     def known(self, digest: bytes) -> Known | None:
         """Return what is known of one question."""
         ...
 
     def known_batches(self) -> frozenset[str]:
         """Return the ids of batches that are bound to a submission or recorded as foreign."""
+        ...
+
+    def bound_batches(self) -> frozenset[str]:
+        """Return the ids of batches that are bound to a submission."""
         ...
 
     def outcomes(self, tag: str) -> dict[Outcome, int]:
@@ -171,6 +179,10 @@ class Ledger(LedgerReader, Protocol):
 
     def mark_surveyed(self) -> None:
         """Record that every batch of the workspace's retention period was explained once."""
+        ...
+
+    def doubt_survey(self) -> None:
+        """Take `mark_surveyed` back: this ledger is older than the one that last submitted."""
         ...
 
     def set_kind(self, kind: str) -> None:

@@ -141,6 +141,12 @@ class SqliteReader:
             rows = self._db.execute(f"{_SELECT}{where} ORDER BY id", [str(s) for s in states])
             return tuple(from_row(row) for row in rows)
 
+    def submission(self, tag: str) -> Submission | None:
+        """Return one submission."""
+        with sqlite_errors(self._path):
+            row = self._db.execute(f"{_SELECT} WHERE tag = ?", (tag,)).fetchone()
+            return None if row is None else from_row(row)
+
     def known(self, digest: bytes) -> Known | None:
         """Return what is known of one question."""
         with sqlite_errors(self._path):
@@ -159,6 +165,14 @@ class SqliteReader:
             rows = self._db.execute(
                 "SELECT batch_id AS id FROM submissions WHERE batch_id IS NOT NULL "
                 "UNION SELECT id FROM foreign_batches"
+            )
+            return frozenset(row["id"] for row in rows)
+
+    def bound_batches(self) -> frozenset[str]:
+        """Return ids of bound batches."""
+        with sqlite_errors(self._path):
+            rows = self._db.execute(
+                "SELECT batch_id AS id FROM submissions WHERE batch_id IS NOT NULL"
             )
             return frozenset(row["id"] for row in rows)
 

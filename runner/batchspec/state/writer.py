@@ -268,6 +268,11 @@ class SqliteLedger(SqliteReader):
         with self._transaction("surveyed"):
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('surveyed', '1')")
 
+    def doubt_survey(self) -> None:
+        """Have the workspace explained again."""
+        with self._transaction("unsurveyed"):
+            self._db.execute("DELETE FROM meta WHERE key = 'surveyed'")
+
     def set_kind(self, kind: str) -> None:
         """Fix the state's kind at its first submission."""
         found = self.kind

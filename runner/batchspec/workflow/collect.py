@@ -1,28 +1,21 @@
-"""Results: to disk first, counted, deduplicated, and only then marked as collected.
-
-A stream that ends is no proof of completeness (fact sheet §12.2), so lines are counted against the
-ids that were sent, over several reads if need be; what was read stays on disk between reads and
-between runs. Blank, foreign, unknown, duplicate and missing lines are outcomes.
-"""
+"""Results of an ended batch: segment first, what derives from it next, the ledger last."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from batchspec.api.port import ApiFailure, Batch, FailureKind, ResultStream
+from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
-from batchspec.durable import disk_errors
 from batchspec.errors import StateFailure
-from batchspec.events import Collected, Event, Notice, Waiting
+from batchspec.events import Collected, Event, Notice
 from batchspec.outputs.rows import (
     AnswerWriter,
     Judge,
     Judgement,
     Oddity,
     RawAnswer,
-    read_id,
     read_line,
 )
 from batchspec.plan.hashing import parse_custom_id
@@ -30,183 +23,11 @@ from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.workflow.chunks import ids
 from batchspec.workflow.context import Session
-from batchspec.workflow.listing import split_lines
-from batchspec.workflow.patience import PASSING, as_failure, given_up
+from batchspec.workflow.download import Answers, download
+from batchspec.workflow.patience import as_failure
 from batchspec.workflow.worker import Worker
 
-STEADY_READS = 3
-"""So many reads that end well without a new line prove that a line is not there."""
 ANSWERED = frozenset((Outcome.SUCCEEDED, Outcome.UNCHECKED))
-
-
-@dataclass(slots=True)
-class Answers:
-    """The result lines of one batch that are on disk so far, one per custom_id."""
-
-    tag: str
-    path: Path
-    expected: frozenset[str] | None
-    """The ids that were sent; None for a batch that another state sent."""
-    total: int
-    """Number of requests in the batch."""
-    found: set[str] = field(default_factory=set)
-    oddities: dict[str, int] = field(default_factory=dict)
-    """Why lines of the newest read were passed over, and how many."""
-    _read: set[str] = field(default_factory=set)
-
-    def load(self) -> None:
-        """Take in what an earlier read, perhaps of another process, left on disk."""
-        if not self.path.exists():
-            return
-        kept = self.path.with_suffix(".kept")
-        with disk_errors("sort out an interrupted download"):
-            self.path.replace(kept)
-            with kept.open("rb") as file, self.path.open("wb") as target:
-                for line in file:
-                    if line.endswith(b"\n") and self._is_new(line[:-1]):
-                        target.write(line)
-            kept.unlink()
-
-    def take(self, stream: ResultStream) -> bool:
-        """Append the new lines of one read; tell whether the read provably came to the end.
-
-        Raises:
-            DiskFailure: the disk is full; what was written before stays.
-            ApiFailure: the stream broke; the lines before that are kept.
-        """
-        self.oddities.clear()
-        self._read.clear()
-        line = b"\n"
-        with self.path.open("ab") as target:
-            try:
-                for line in split_lines(stream.pieces):
-                    if self._is_new(line):
-                        with disk_errors("write a result line"):
-                            target.write(line + b"\n")
-            finally:
-                with disk_errors("write result lines"):
-                    target.flush()
-        return stream.framed and not isinstance(read_id(line), Oddity)
-
-    def _is_new(self, line: bytes) -> bool:
-        name = read_id(line)
-        if isinstance(name, Oddity):
-            reason = name.reason
-        elif not self._ours(name):
-            reason = "the line answers a request that was not sent"
-        elif name in self._read:
-            reason = "the line repeats an answer"
-        else:
-            self._read.add(name)
-            if name in self.found:
-                return False
-            self.found.add(name)
-            return True
-        self.oddities[reason] = self.oddities.get(reason, 0) + 1
-        return False
-
-    def _ours(self, custom_id: str) -> bool:
-        if self.expected is not None:
-            return custom_id in self.expected
-        parsed = parse_custom_id(custom_id)
-        return parsed is not None and parsed.tag == self.tag
-
-    def is_complete(self) -> bool:
-        """Every request has its line."""
-        return len(self.found) >= (self.total if self.expected is None else len(self.expected))
-
-    def lines(self) -> Iterator[bytes]:
-        """Yield the lines on disk, byte for byte as the server sent them."""
-        with self.path.open("rb") as file:
-            for line in file:
-                yield line[:-1]
-
-    def digests(self) -> Iterator[bytes]:
-        """Yield the questions that are answered."""
-        for name in self.found:
-            parsed = parse_custom_id(name)
-            if parsed is not None:
-                yield parsed.digest16
-
-    def discard(self) -> None:
-        """Remove the lines from disk."""
-        self.path.unlink(missing_ok=True)
-
-
-def download(
-    worker: Worker, batch: Batch, *, tag: str, expected: frozenset[str] | None
-) -> Generator[Event, None, Answers]:
-    """Read an ended batch's results until they are complete or provably lack lines.
-
-    Raises:
-        ApiFailure: NOT_FOUND, when the results cannot be read any more.
-        NetworkFailure: when they kept breaking off; what was read stays on disk.
-    """
-    folder = worker.session.state_dir / "downloads"
-    with disk_errors("make the folder for downloads"):
-        folder.mkdir(parents=True, exist_ok=True)
-    answers = Answers(
-        tag=tag, path=folder / f"{tag}.part", expected=expected, total=batch.counts.total
-    )
-    answers.load()
-    doing = f"reading the results of {batch.id}"
-    clock, waits = worker.session.clock, worker.session.waits
-    started, pauses, steady = clock.elapsed(), waits.backoffs(), 0
-    since = started
-    while not answers.is_complete():
-        before = len(answers.found)
-        failure, whole = _read_once(worker, batch, answers, started)
-        if failure is not None or len(answers.found) > before:
-            steady, since = 0, clock.elapsed()
-        else:
-            steady += 1
-        proven = (whole and answers.found) or clock.elapsed() - since >= waits.proof
-        if answers.is_complete() or (steady >= STEADY_READS and proven):
-            break
-        if failure is not None and clock.elapsed() - started > waits.patience:
-            raise given_up(doing, failure)
-        why = _so_far(answers) if failure is None else failure.message
-        pause = next(pauses)
-        yield Waiting(why=f"{doing}: {why}", seconds=pause)
-        clock.sleep(pause)
-    yield from _told(answers, batch)
-    return answers
-
-
-def _read_once(
-    worker: Worker, batch: Batch, answers: Answers, started: float
-) -> tuple[ApiFailure | None, bool]:
-    """Read the stream once.
-
-    Returns:
-        What broke it off when reading again may help, and whether it provably came to its end.
-    """
-    try:
-        with worker.api.results(batch) as stream:
-            whole = answers.take(stream)
-    except ApiFailure as failure:
-        if failure.kind not in PASSING and not _may_appear(worker, batch, failure, started):
-            raise
-        return failure, False
-    reached("downloaded")
-    return None, whole
-
-
-def _may_appear(worker: Worker, batch: Batch, failure: ApiFailure, started: float) -> bool:
-    """A 404 on a batch that exists can pass (fact sheet §12.6), but not one on archived results."""
-    if failure.kind is not FailureKind.NOT_FOUND or batch.archived_at is not None:
-        return False
-    return worker.session.clock.elapsed() - started < worker.session.waits.patience
-
-
-def _so_far(answers: Answers) -> str:
-    return f"{len(answers.found)} of {answers.total} answers so far"
-
-
-def _told(answers: Answers, batch: Batch) -> Iterator[Event]:
-    for reason, count in sorted(answers.oddities.items()):
-        lines = "1 line" if count == 1 else f"{count} lines"
-        yield Notice(message=f"{lines} of {batch.id} passed over: {reason}.")
 
 
 def take_in(
@@ -302,7 +123,7 @@ def _judged(answer: RawAnswer, judge: Judge | None) -> Judgement:
 
 def _missing(answers: Answers) -> list[Verdict]:
     missing = []
-    for name in sorted((answers.expected or frozenset()) - answers.found):
+    for name in sorted((answers.expected or frozenset()) - answers.found.keys()):
         parsed = parse_custom_id(name)
         if parsed is not None:
             missing.append(
@@ -334,14 +155,15 @@ def collect(
         return
     answered = take_in(worker, submission, answers, judge)
     outcomes = worker.ledger.outcomes(submission.tag)
-    missing = outcomes.get(Outcome.MISSING, 0)
+    missing, canceled = (outcomes.get(o, 0) for o in (Outcome.MISSING, Outcome.CANCELED))
     yield Collected(
         spec=submission.spec,
         submission=submission.tag,
         batch_id=batch.id,
         succeeded=answered,
-        failed=submission.requests - answered - missing,
+        failed=submission.requests - answered - missing - canceled,
         missing=missing,
+        canceled=canceled,
     )
 
 

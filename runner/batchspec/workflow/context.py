@@ -21,7 +21,7 @@ from batchspec.plan.hashing import namespace
 from batchspec.spec.project import Project
 from batchspec.state.lease import held
 from batchspec.state.ledger import LedgerReader
-from batchspec.state.mirror import note_path
+from batchspec.state.mirror import note_path, read_note, state_moved_back
 from batchspec.state.segments import FolderSegments
 from batchspec.state.sqlite import SqliteReader
 from batchspec.state.writer import SqliteLedger
@@ -141,9 +141,20 @@ class Session:
         ledger = SqliteLedger(self.ledger_path, self.randomness)
         try:
             with held(ledger, self.state_dir, operation, self.clock):
+                self._doubt_survey(ledger)
                 yield ledger
         finally:
             ledger.close()
+
+    def _doubt_survey(self, ledger: SqliteLedger) -> None:
+        """Make a ledger that was rolled back compare itself with the workspace again.
+
+        That has to be durable before anything else is: the next transactions carry the serial past
+        the one in the note, and then nothing would tell any more (crash matrix #20).
+        """
+        note = None if self.note is None else read_note(self.note)
+        if ledger.surveyed and state_moved_back(note, ledger.lineage, ledger.serial):
+            ledger.doubt_survey()
 
     def key(self) -> str:
         """Return the API key.

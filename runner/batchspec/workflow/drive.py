@@ -14,16 +14,15 @@ from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.manifest import has_real_answers
 from batchspec.outputs.rows import Judge
-from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.workflow.chunks import halves
+from batchspec.workflow.chunks import Chunk, halves
 from batchspec.workflow.collect import collect
 from batchspec.workflow.contents import ContentChanged, with_contents
 from batchspec.workflow.job import Job
 from batchspec.workflow.listing import walk
 from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.settle import Doubt, settle
-from batchspec.workflow.submit import Order, Sent, look, submit
+from batchspec.workflow.submit import OPEN_OUTCOMES, Order, Sent, look, submit
 from batchspec.workflow.survey import Wanted, survey
 from batchspec.workflow.worker import Worker
 
@@ -53,6 +52,7 @@ class Drive:
     _next_poll: float = 0.0
     _failed_creates: int = 0
     _gone_since: dict[str, float] = field(default_factory=dict)
+    _oversized: dict[str, Chunk] = field(default_factory=dict)
 
     def resume(self) -> None:
         """Sort out what a process that is no more left unresolved (protocol §3.3, first rows)."""
@@ -87,7 +87,7 @@ class Drive:
             still = yield from settle(self.worker, doubt)
             if still is None:
                 del self.doubts[tag]
-                self._count_decided(doubt.submission)
+                self._count_decided(doubt.submission, self._oversized.pop(tag, None))
                 continue
             if still.candidates:
                 names = ", ".join(still.candidates)
@@ -106,17 +106,25 @@ class Drive:
             pause = still.seconds if not pause else min(pause, still.seconds)
         return pause, candidates
 
-    def _count_decided(self, submission: Submission) -> None:
+    def _count_decided(self, submission: Submission, oversized: Chunk | None) -> None:
         """Count a decided create; a server that makes none of several in a row is given up on.
+
+        Args:
+            submission: What was decided.
+            oversized: Its chunk when the server found it too large: it is sent again in halves.
 
         Raises:
             NetworkFailure: `FAILED_CREATES` creates in a row were answered badly and not made.
         """
-        (now,) = (s for s in self.worker.ledger.submissions() if s.tag == submission.tag)
-        if now.state is not S.ABANDONED:
+        now = self.worker.ledger.submission(submission.tag)
+        job = self.jobs.get(submission.spec)
+        if now is not None and now.state is not S.ABANDONED:
             self._failed_creates = 0
-            if submission.spec in self.jobs:
-                self.jobs[submission.spec].submitted += submission.requests
+            if job is not None:
+                job.submitted += submission.requests
+            return
+        if oversized is not None and job is not None:
+            job.chunks.extendleft(reversed(halves(self.worker.session, oversized)))
             return
         self._failed_creates += 1
         if self._failed_creates >= FAILED_CREATES:
@@ -210,7 +218,7 @@ class Drive:
             return
         job.collected.append(submission.tag)
         outcomes = self.worker.ledger.outcomes(submission.tag)
-        job.canceled = job.canceled or Outcome.CANCELED in outcomes
+        job.learn(outcomes)
         if submission.tag == job.first and job.round == 1:
             job.stopped = job.stopped or job.first_batch_failed(outcomes)
         if submission.tag == job.canary:
@@ -260,7 +268,9 @@ class Drive:
         job.first = job.first or chunk.tag
         if chunk.canary:
             job.canary = chunk.tag
-        if sent is Sent.UNKNOWN:
+        if sent is Sent.UNKNOWN_TOO_LARGE:
+            self._oversized[chunk.tag] = chunk
+        if sent in OPEN_OUTCOMES:
             (unknown,) = (s for s in self.worker.ledger.submissions((S.UNKNOWN,)))
             self._doubt(unknown)
         return True

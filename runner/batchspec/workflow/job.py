@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -14,6 +14,13 @@ from batchspec.workflow.chunks import Chunk
 
 FIRST_BATCH_LEAST = 10
 """A first batch smaller than this proves nothing by failing."""
+AGAIN = {
+    Outcome.MISSING: "without an answer",
+    Outcome.ERRORED: "failed with an error that may pass",
+    Outcome.EXPIRED: "expired",
+    Outcome.INVALID: "answered invalidly",
+}
+"""Why questions are asked again, in words."""
 HOPELESS = frozenset((Outcome.BAD_REQUEST, Outcome.INVALID, Outcome.REFUSED, Outcome.TRUNCATED))
 """Failures that come again for every item when the prompt is at fault."""
 
@@ -47,6 +54,8 @@ class Job:
     """Tags of the submissions whose answers this run took in."""
     usd: Decimal | None = Decimal(0)
     """What the answers collected by this run cost; None: price unknown."""
+    again: Counter[Outcome] = field(default_factory=Counter)
+    """What became of the questions collected since the newest plan that may be asked again."""
     canceled: bool = False
     """Somebody canceled a batch during this run: what it held is not asked again by this run."""
     applied: bool = False
@@ -63,6 +72,19 @@ class Job:
     def may_submit(self) -> bool:
         """Tell whether the next chunk can be sent now."""
         return bool(self.chunks) and self.canary is None and not self.stopped
+
+    def learn(self, outcomes: dict[Outcome, int]) -> None:
+        """Count what became of a collected submission's questions."""
+        fatal = {Outcome.INVALID} if self.loaded.spec.response.on_invalid != "retry" else set()
+        for outcome in AGAIN.keys() - fatal:
+            self.again[outcome] += outcomes.get(outcome, 0)
+        self.canceled = self.canceled or Outcome.CANCELED in outcomes
+
+    def why_again(self) -> str:
+        """Return why questions are asked again, and forget it."""
+        words = ", ".join(f"{self.again[o]:,} {why}" for o, why in AGAIN.items() if self.again[o])
+        self.again.clear()
+        return words or "left unanswered before"
 
     def first_batch_failed(self, outcomes: dict[Outcome, int]) -> str:
         """Return why the run stops after its first batch, or an empty string."""

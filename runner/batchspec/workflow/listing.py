@@ -13,6 +13,7 @@ from batchspec.plan.hashing import CustomId, parse_custom_id
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
 
+REPEATS = "shows its first batches again and again instead of older ones"
 RETENTION = dt.timedelta(days=29)
 """Results can be read for so long after a batch's creation (fact sheet §1.9)."""
 
@@ -27,6 +28,8 @@ class Listing:
     workspace: str
     anchor_seen: bool
     """The walk ended at the batch it was told to stop at."""
+    whole: bool
+    """No batch between the newest and the end of the walk was left out."""
 
 
 def walk(
@@ -34,41 +37,43 @@ def walk(
 ) -> Generator[Event, None, Listing]:
     """Read the listing newest first until ``stop`` says so of a batch, or to its end.
 
+    A server, or a relay, that ignores ``after_id`` shows its first page again and again: the walk
+    ends there, and what it found is not ``whole``.
+
     Args:
         worker: The way to the API.
         stop: Tells of a batch whether it and everything older is of no interest.
         page: The newest page when it was just read.
     """
-    found: list[Batch] = []
+    found: dict[str, Batch] = {}
     if page is None:
         page = yield from patiently(worker.session, worker.api.page, "listing the workspace")
     first = page
     workspace = worker.identify(first)
+    stopped = repeats = False
     while True:
+        before = len(found)
         for batch in page.batches:
             if stop(batch):
-                return _listing(found, first, workspace, anchor_seen=True)
-            found.append(batch)
-        if not page.has_more or not page.batches:
-            return _listing(found, first, workspace, anchor_seen=False)
-        last = page.batches[-1].id
+                stopped = True
+                break
+            found[batch.id] = batch
+        repeats = not stopped and page.has_more and len(found) == before
+        if stopped or repeats or not page.has_more:
+            return Listing(
+                batches=tuple(found.values()),
+                server_time=first.server_time,
+                workspace=workspace,
+                anchor_seen=stopped,
+                whole=not repeats,
+            )
         page = yield from patiently(
-            worker.session, _page_after(worker, last), "listing the workspace"
+            worker.session, _page_after(worker, page.batches[-1].id), "listing the workspace"
         )
 
 
 def _page_after(worker: Worker, last: str) -> Callable[[], Page]:
     return lambda: worker.api.page(after_id=last)
-
-
-def _listing(found: list[Batch], first: Page, workspace: str, *, anchor_seen: bool) -> Listing:
-    unique = {batch.id: batch for batch in found}
-    return Listing(
-        batches=tuple(unique.values()),
-        server_time=first.server_time,
-        workspace=workspace,
-        anchor_seen=anchor_seen,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

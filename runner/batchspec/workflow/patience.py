@@ -12,6 +12,7 @@ from batchspec.workflow.context import Session
 
 T = TypeVar("T")
 GONE = frozenset((FailureKind.NOT_FOUND,))
+REDIRECT = 3
 PASSING = frozenset((FailureKind.AMBIGUOUS, FailureKind.NOT_SENT, FailureKind.RATE_LIMITED))
 """Kinds after which a call that reads, or whose repetition is harmless, is made again."""
 
@@ -104,6 +105,12 @@ def as_failure(failure: ApiFailure, doing: str) -> Failure:
         )
     if failure.kind in PASSING:
         return given_up(doing, failure)
+    if failure.status is not None and failure.status // 100 == REDIRECT:
+        return NetworkFailure(
+            f"The server answered {doing} with a redirect ({failure.status}), which is not "
+            "followed: it could lead the key and the prompts to another host.",
+            hint="Set `api.base_url` in batchspec.yaml to the address that answers itself.",
+        )
     return NetworkFailure(
         f"The API refused {doing}: {failure.message}.",
         hint="This does not pass by itself. Check the message, `api:` in batchspec.yaml, and the "

@@ -25,7 +25,7 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
 
     Batches of this project in progress are waited for; everything that carries our ids is taken
     in, whoever sent it. Outputs are written by the next `batchspec run`, which asks nothing that
-    was answered.
+    was answered. A spec that cannot be planned is no obstacle: its answers are taken in unchecked.
     """
     problems: list[Problem] = []
     with session.writer("recover") as ledger:
@@ -33,8 +33,6 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
         jobs = {job.name: job for job in rounds.jobs(specs)}
         for job in jobs.values():
             problems += yield from rounds.next_round(job, finishing=False)
-        if has_errors(problems):
-            return RunResult(exit_code=PROBLEMS, problems=tuple(problems))
         worker = Worker(session=session, ledger=ledger, api=session.api())
         drive = Drive(worker=worker, jobs=jobs, judge=rounds.judge_of)
         drive.resume()
@@ -46,7 +44,8 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
         yield from drive.poll(force=True)
         yield from mend(worker)
         yield Notice(message=_summary(taken, jobs))
-    return RunResult(exit_code=DONE, problems=tuple(problems))
+    code = PROBLEMS if has_errors(problems) else DONE
+    return RunResult(exit_code=code, problems=tuple(problems))
 
 
 def _find_lost(worker: Worker) -> Generator[Event, None, None]:

@@ -57,6 +57,8 @@ class _Run:
     rounds: Rounds
     jobs: list[Job] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    left_out: list[Problem] = field(default_factory=list)
+    """Problems of specs that a run which submits nothing goes on without."""
 
     def go(self, specs: Sequence[LoadedSpec]) -> Generator[Event, None, RunResult]:
         self.jobs = self.rounds.jobs(specs)
@@ -66,6 +68,8 @@ class _Run:
         for job in self.jobs:
             # Nothing is written before an agreed plan was compared with this one.
             yield from self._plan(job, finishing=not open_before and self.options.expect is None)
+        if not self.options.submit:
+            self._leave_out_broken()
         plan = self.rounds.plan()
         if not has_errors(self.problems):
             if self.options.expect is not None:
@@ -76,7 +80,16 @@ class _Run:
             else:
                 yield from self._finish()
             yield from self._leave()
-        return RunResult(exit_code=self._exit_code(), problems=tuple(self.problems), plan=plan)
+        problems = tuple(self.left_out + self.problems)
+        return RunResult(exit_code=self._exit_code(), problems=problems, plan=plan)
+
+    def _leave_out_broken(self) -> None:
+        """Go on without specs that cannot be planned: paid answers are taken in all the same.
+
+        Their own batches' answers too; a later run checks those.
+        """
+        self.jobs = [job for job in self.jobs if job.plan is not None]
+        self.left_out, self.problems = self.problems, []
 
     def _asks_at_first(self) -> bool:
         """Tell whether a spec was never submitted, so that the API is needed without a doubt."""
@@ -201,7 +214,7 @@ class _Run:
             yield Notice(message=job.stopped, warning=True)
         elif job.submitted:
             requests = sum(chunk.requests for chunk in job.chunks)
-            yield RetryRound(spec=job.name, requests=requests, why="failed in a way that may pass")
+            yield RetryRound(spec=job.name, requests=requests, why=job.why_again())
 
     def _may_stop(self, drive: Drive, *, only_candidates: bool) -> bool:
         if not self.options.submit:
@@ -222,7 +235,7 @@ class _Run:
         )
 
     def _exit_code(self) -> int:
-        if has_errors(self.problems):
+        if has_errors(self.left_out + self.problems):
             return PROBLEMS
         failed = any(job.failed_items or job.failed_checks or job.stopped for job in self.jobs)
         return ITEMS_FAILED if failed else DONE

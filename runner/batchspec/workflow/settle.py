@@ -14,7 +14,7 @@ from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Event, Notice, Settled
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.workflow.listing import Listing, owner, walk
+from batchspec.workflow.listing import REPEATS, Listing, owner, walk
 from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.worker import Worker
 
@@ -27,7 +27,7 @@ class Doubt:
 
     submission: Submission
     since: float
-    """Clock reading when this process began to look; stands in for a missing Date header."""
+    """Clock reading when this process began to look, after the last byte."""
     pauses: Iterator[float]
     """Between looks at a candidate that has not ended."""
     absent_at: float | None = None
@@ -136,7 +136,19 @@ def _prove_workspace(
 
 
 def _absent(worker: Worker, doubt: Doubt, listing: Listing) -> Generator[Event, None, Open | None]:
-    """Nothing in the listing can be it: decide when that has been so for long enough, twice."""
+    """Nothing in the listing can be it: decide when that has been so for long enough, twice.
+
+    Raises:
+        Ambiguous: the listing is not whole, so that it proves nothing.
+    """
+    if not listing.whole:
+        raise Ambiguous(
+            f"Submission {doubt.submission.tag} of {doubt.submission.spec!r} may have been made, "
+            f"but the workspace's listing {REPEATS}, so it proves nothing.",
+            hint="A relay that drops `after_id` from list calls does this: mend it, or go around "
+            "it with `api.base_url`, and run the same command again. Nothing was sent a second "
+            "time.",
+        )
     waits, clock = worker.session.waits, worker.session.clock
     remaining = _remaining(worker, doubt, listing)
     if remaining > 0:
@@ -157,11 +169,14 @@ def _absent(worker: Worker, doubt: Doubt, listing: Listing) -> Generator[Event, 
 
 
 def _remaining(worker: Worker, doubt: Doubt, listing: Listing) -> float:
-    """Return the seconds of settling time left, by the server's clock where it tells the time."""
-    settle_seconds = worker.session.waits.settle
+    """Return the seconds of settling time left: it has passed when either clock proves it.
+
+    The server's clock covers the time before this process began; this process's own, which measures
+    a duration only, covers a Date header that is missing, stands still or jumps back.
+    """
+    passed = worker.session.clock.elapsed() - doubt.since
     armed_at = doubt.submission.armed_at
     if listing.server_time is not None and armed_at is not None:
         # A Date header has whole seconds: one more makes sure that they have passed.
-        passed = (listing.server_time - armed_at).total_seconds() - 1
-        return settle_seconds - passed
-    return settle_seconds - (worker.session.clock.elapsed() - doubt.since)
+        passed = max(passed, (listing.server_time - armed_at).total_seconds() - 1)
+    return worker.session.waits.settle - passed

@@ -28,6 +28,7 @@ from batchspec.workflow.patience import (
 )
 from batchspec.workflow.worker import Worker
 
+CONTENT_TOO_LARGE = 413
 STALLED_SECONDS = 30.0
 """Protocol §3.3: after a longer pause before the last byte the connection is given up instead."""
 
@@ -40,6 +41,12 @@ class Sent(Enum):
     """Its outcome is open; nothing else may be armed before it is settled."""
     TOO_LARGE = auto()
     """The server wants smaller batches; nothing was made."""
+    UNKNOWN_TOO_LARGE = auto()
+    """A 413 without the API's error body (fact sheet §2.1): most likely nothing was made, but only
+    the listing proves it. Smaller batches are wanted then."""
+
+
+OPEN_OUTCOMES = frozenset((Sent.UNKNOWN, Sent.UNKNOWN_TOO_LARGE))
 
 
 class Stalled(EnvironmentFailure):
@@ -122,7 +129,7 @@ def _send(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, 
             batch = _create(worker, order, sight)
         except ApiFailure as failure:
             outcome = _refused(worker, order, failure)
-            if outcome is Sent.UNKNOWN:
+            if outcome in OPEN_OUTCOMES:
                 yield Uncertain(spec=order.spec, submission=chunk.tag, why=failure.message)
             if outcome is not None:
                 return outcome
@@ -181,11 +188,13 @@ def _refused(worker: Worker, order: Order, failure: ApiFailure) -> Sent | None:
     tag, ledger = order.chunk.tag, worker.ledger
     if failure.kind is FailureKind.AMBIGUOUS:
         ledger.unknown(tag, failure.message)
-        return Sent.UNKNOWN
+        size = failure.status == CONTENT_TOO_LARGE and order.chunk.requests > 1
+        return Sent.UNKNOWN_TOO_LARGE if size else Sent.UNKNOWN
     if failure.kind in PASSING:
         if (
             failure.kind is FailureKind.RATE_LIMITED
-            and _state(worker, tag) is SubmissionState.ARMED
+            and (own := ledger.submission(tag)) is not None
+            and own.state is SubmissionState.ARMED
         ):
             ledger.rearm(tag)
         return None
@@ -193,10 +202,6 @@ def _refused(worker: Worker, order: Order, failure: ApiFailure) -> Sent | None:
     if failure.kind is FailureKind.TOO_LARGE and order.chunk.requests > 1:
         return Sent.TOO_LARGE
     raise as_failure(failure, "creating a batch") from failure
-
-
-def _state(worker: Worker, tag: str) -> SubmissionState:
-    return next(s.state for s in worker.ledger.submissions() if s.tag == tag)
 
 
 def _bound(worker: Worker, order: Order, batch: Batch) -> Generator[Event, None, Sent]:

@@ -15,13 +15,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
-from batchspec.events import Adopted, Event, Notice, Waiting
+from batchspec.errors import Ambiguous
+from batchspec.events import Adopted, Event, Notice, Reading, Waiting
 from batchspec.outputs.rows import Judge
 from batchspec.state.mirror import read_note, state_moved_back
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
-from batchspec.workflow.collect import Answers, download, take_in
-from batchspec.workflow.listing import RETENTION, owner, walk
+from batchspec.workflow.collect import take_in
+from batchspec.workflow.download import Answers, download
+from batchspec.workflow.listing import REPEATS, RETENTION, Listing, owner, walk
 from batchspec.workflow.submit import Sight, look
 from batchspec.workflow.worker import Worker
 
@@ -55,6 +57,8 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
     whole = lost or new or wanted.everything
     watch = _Watch(worker)
     taken = 0
+    # What was once taken for somebody else's is read again when a person asks for everything.
+    explained = worker.ledger.bound_batches() if wanted.everything else known
     while True:
         # What a new ledger adopted shows that it had a forerunner, which may have more in flight.
         lost = lost or (new and (wanted.asked_before or bool(worker.ledger.submissions())))
@@ -62,15 +66,16 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
         oldest = server_time - RETENTION
         stop = _older_than(oldest) if whole else _known_or_older(known, oldest)
         listing = yield from walk(worker, stop, sight.page)
-        explained = worker.ledger.known_batches()
+        _must_be_whole(listing, lost=lost and wanted.patient)
         unknown = [batch for batch in listing.batches if batch.id not in explained]
         taken += yield from _explain(worker, wanted, unknown, watch)
+        explained = worker.ledger.known_batches()
         everything = lost or wanted.everything
-        holding = _holding(worker, wanted, unknown, watch, all_of_them=everything)
+        holding = _holding(worker, wanted, unknown, watch, lost=everything)
         too_soon = lost and watch.too_soon(sight.page.server_time)
         if not holding and not too_soon:
-            yield from watch.set_aside(unknown)
-            if whole:
+            explained_all = yield from _set_aside(worker, wanted, watch.left(unknown), lost=lost)
+            if whole and explained_all:
                 worker.ledger.mark_surveyed()
                 worker.note_serial()
             return taken
@@ -106,20 +111,16 @@ class _Watch:
         note = None if path is None else read_note(path)
         if note is None:
             return False
-        if note.armed_at is None or server_time is None:
-            return self._worker.session.clock.elapsed() - self._started < settle
-        return (server_time - note.armed_at).total_seconds() - 1 < settle
+        # Either clock proves it, as in `settle`: the server's may stand still.
+        passed = self._worker.session.clock.elapsed() - self._started
+        if note.armed_at is not None and server_time is not None:
+            passed = max(passed, (server_time - note.armed_at).total_seconds() - 1)
+        return passed < settle
 
-    def set_aside(self, unknown: list[Batch]) -> Generator[Event, None, None]:
-        """Give up on batches that stayed unreadable."""
-        for batch in unknown:
-            if batch.id in self.unread and self.hopeless(batch.id):
-                self._worker.ledger.foreign([batch.id])
-                yield Notice(
-                    message=f"The results of {batch.id}, which the state does not know, cannot be "
-                    "read; it counts as somebody else's.",
-                    warning=True,
-                )
+    def left(self, unknown: list[Batch]) -> list[Batch]:
+        """Return the batches that stayed unreadable."""
+        known = self._worker.ledger.known_batches()
+        return [batch for batch in unknown if batch.id in self.unread and batch.id not in known]
 
     def tell(self, holding: list[Batch]) -> Generator[Event, None, None]:
         """Say once why nothing is asked yet, and wait."""
@@ -130,6 +131,51 @@ class _Watch:
         why = "waiting until the workspace's unknown batches are explained"
         yield Waiting(why=why, seconds=pause, open_batches=len(holding))
         self._worker.session.clock.sleep(pause)
+
+
+def _set_aside(
+    worker: Worker, wanted: Wanted, left: list[Batch], *, lost: bool
+) -> Generator[Event, None, bool]:
+    """Give up on batches that stayed unreadable; tell whether all of the workspace is explained.
+
+    Raises:
+        Ambiguous: after a loss, any of them may be paid, so a person has to decide.
+    """
+    decide = lost and wanted.patient
+    if left and decide and not wanted.everything:
+        raise Ambiguous(
+            "The state was lost or moved back, and batch "
+            f"{left[0].id}, which it does not know, has ended but its results cannot be read: it "
+            "may be this project's own, paid already.",
+            hint="Nothing was asked. Run the same command when its results can be read again, or "
+            "with --assume-foreign if that batch is certainly not this project's.",
+        )
+    for batch in left:
+        end = "asks about it again" if decide else "takes it for somebody else's"
+        yield Notice(
+            message=f"The results of {batch.id}, which the state does not know, cannot be read; "
+            f"`batchspec run` {end}.",
+            warning=True,
+        )
+    if not decide:
+        worker.ledger.foreign([batch.id for batch in left])
+    return not (left and decide)
+
+
+def _must_be_whole(listing: Listing, *, lost: bool) -> None:
+    """After a loss, a listing with gaps explains nothing.
+
+    Raises:
+        Ambiguous: batches of this project may be hidden in a gap.
+    """
+    if lost and not listing.whole:
+        raise Ambiguous(
+            "The state was lost or moved back, and the workspace's listing, which has to tell what "
+            f"was paid, {REPEATS}.",
+            hint="Nothing was asked. A relay that drops `after_id` from list calls does this: mend "
+            "it, or go around it with `api.base_url`, and run the same command again; or run with "
+            "--assume-foreign if nothing of this project was paid in the last 29 days.",
+        )
 
 
 def _ledger_is_behind(worker: Worker) -> bool:
@@ -155,6 +201,8 @@ def _known_or_older(known: frozenset[str], oldest: dt.datetime) -> Callable[[Bat
     return stop
 
 
+TELL_FROM = 20
+"""More unknown batches than this are read with a word on how far it has come."""
 KNOWN_IN_A_ROW = 200
 """So many known batches in a row end the walk of an established ledger."""
 
@@ -163,7 +211,9 @@ def _explain(
     worker: Worker, wanted: Wanted, unknown: list[Batch], watch: _Watch
 ) -> Generator[Event, None, int]:
     taken = 0
-    for batch in unknown:
+    for done, batch in enumerate(unknown):
+        if len(unknown) > TELL_FROM:
+            yield Reading(done=done, total=len(unknown))
         found = yield from owner(worker, batch)
         if found is None:
             if batch.status is ProcessingStatus.ENDED and batch.archived_at is None:
@@ -172,7 +222,7 @@ def _explain(
         if found.id is None:
             worker.ledger.foreign([batch.id])
             continue
-        own = next((s for s in worker.ledger.submissions() if s.tag == found.id.tag), None)
+        own = worker.ledger.submission(found.id.tag)
         if own is not None:
             taken += yield from _bind_late(worker, own, batch)
         elif wanted.everything or found.id.namespace == worker.session.namespace:
@@ -250,26 +300,26 @@ def _keep(
 
 
 def _holding(
-    worker: Worker, wanted: Wanted, unknown: list[Batch], watch: _Watch, *, all_of_them: bool
+    worker: Worker, wanted: Wanted, unknown: list[Batch], watch: _Watch, *, lost: bool
 ) -> list[Batch]:
     """Return the unknown batches that have to be explained before anything is asked.
 
-    In progress: those with as many requests as a batch about to be sent, after a loss all. Ended
-    but unreadable: all, for the settling time.
+    After a loss every one may be this project's own; otherwise only those with as many requests as
+    a batch about to be sent, and, for a ledger that never compared itself with the workspace, those
+    that ended and cannot be read. An unreadable one is waited for as long as the settling time.
     """
     if not wanted.patient:
         return []
     known = worker.ledger.known_batches()
-    return [
-        batch
-        for batch in unknown
-        if batch.id not in known
-        and (
-            (batch.id in watch.unread and not watch.hopeless(batch.id))
-            if batch.status is ProcessingStatus.ENDED
-            else (all_of_them or batch.counts.total in wanted.sizes)
-        )
-    ]
+
+    def held(batch: Batch) -> bool:
+        suspect = lost or batch.counts.total in wanted.sizes
+        if batch.status is not ProcessingStatus.ENDED:
+            return suspect
+        suspect = suspect or not worker.ledger.surveyed
+        return suspect and batch.id in watch.unread and not watch.hopeless(batch.id)
+
+    return [batch for batch in unknown if batch.id not in known and held(batch)]
 
 
 def _why(holding: list[Batch]) -> str:

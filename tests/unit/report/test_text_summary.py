@@ -207,6 +207,10 @@ LINES = [
         ),
         "a: collected m, 9 succeeded, 2 failed, 1 missing",
     ),
+    (
+        events.Reading(done=40, total=1200),
+        "looking for paid answers in the workspace: read 40 of 1,200 unknown batches",
+    ),
     (events.Adopted(batch_id="m", answers=3), "took in 3 answers of m, already paid"),
     (
         events.RetryRound(spec="a", requests=2, why="2 errored."),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchspec.outputs.rows import Oddity, read_id, read_line
+from batchspec.outputs.rows import Oddity, read_head, read_line
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
@@ -40,11 +40,11 @@ LINES = [
 
 def agrees(line: bytes) -> None:
     """Assert that both readers say the same."""
-    whole, name = read_line(line), read_id(line)
+    whole, head = read_line(line), read_head(line)
     if isinstance(whole, Oddity):
-        assert name == whole
+        assert head == whole
     else:
-        assert name == whole.custom_id
+        assert head == (whole.custom_id, whole.kind == "succeeded")
 
 
 @pytest.mark.parametrize("line", LINES)
