@@ -261,7 +261,12 @@ class Drive:
         sent = yield from submit(self.worker, order, sight)
         if sent is Sent.TOO_LARGE:
             job.chunks.extendleft(reversed(halves(self.worker.session, chunk)))
-            return True
+        else:
+            self._sent(job, chunk, sent)
+        return True
+
+    def _sent(self, job: Job, chunk: Chunk, sent: Sent) -> None:
+        """Remember what became of a chunk."""
         if sent is Sent.BOUND:
             self._failed_creates = 0
             job.submitted += chunk.requests
@@ -273,4 +278,3 @@ class Drive:
         if sent in OPEN_OUTCOMES:
             (unknown,) = (s for s in self.worker.ledger.submissions((S.UNKNOWN,)))
             self._doubt(unknown)
-        return True
