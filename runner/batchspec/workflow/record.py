@@ -19,7 +19,7 @@ import orjson
 from batchspec.api.port import ApiFailure, ProcessingStatus
 from batchspec.durable import write_file
 from batchspec.errors import UsageFailure
-from batchspec.outputs.rows import Oddity, read_id
+from batchspec.outputs.rows import Oddity, read_head
 from batchspec.plan.hashing import parse_custom_id
 from batchspec.state.model import Submission
 from batchspec.workflow.context import Session
@@ -80,15 +80,15 @@ class Recorder:
     def answer(self, results: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the recording's lines for one batch's result lines; odd lines are left out."""
         for line in results:
-            custom_id = read_id(line)
-            if isinstance(custom_id, Oddity):
+            head = read_head(line)
+            if isinstance(head, Oddity):
                 continue
-            question = self._asked.get(custom_id)
+            question = self._asked.get(head.custom_id)
             if question is None:
                 self.unmatched += 1
                 continue
             self.answers += 1
-            yield self._clean(_entry(question, custom_id, line))
+            yield self._clean(_entry(question, head.custom_id, line))
 
     def _clean(self, line: bytes) -> bytes:
         clean, count = _KEY_SHAPE.subn(_REDACTED, line)
