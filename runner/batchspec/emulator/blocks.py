@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from batchspec.emulator.content import wants_citations
 from batchspec.emulator.draws import Draw, digest, make_id
 from batchspec.emulator.schema_values import value_for
@@ -26,17 +28,26 @@ def answer_blocks(
     blocks = _thinking(question, rule)
     tool = _tool(question, rule)
     if tool is not None:
-        draw = Draw("tool", seed, question.sha256)
         call = {
             "type": "tool_use",
             "id": make_id("toolu", seed, question.custom_id, question.sha256),
             "name": tool["name"],
-            "input": value_for(tool.get("input_schema", {"type": "object"}), draw),
+            "input": _input(question, rule, tool, text, seed),
             "caller": {"type": "direct"},
         }
         return [*blocks, call], "tool_use"
     block = {"type": "text", "text": text, "citations": _citations(question.params)}
     return [*blocks, block], "end_turn"
+
+
+def _input(
+    question: Question, rule: Rule | None, tool: dict[str, Any], text: str, seed: int
+) -> Any:
+    """Return what a tool is called with: a rule's object, else a value of the tool's schema."""
+    if rule is not None and isinstance(rule.json, dict):
+        return orjson.loads(text)
+    draw = Draw("tool", seed, question.sha256)
+    return value_for(tool.get("input_schema", {"type": "object"}), draw)
 
 
 def _thinking(question: Question, rule: Rule | None) -> list[dict[str, Any]]:

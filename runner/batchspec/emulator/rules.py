@@ -28,7 +28,8 @@ A bare list of rules works too. All conditions of one ``when`` must hold.
     text), ``lines``, ``fields`` (its ``Name: value`` lines), ``data`` (the text parsed as JSON, or
     none), ``custom_id``, ``model`` and ``params``.
 ``json``
-    An answer as JSON; strings inside are templates as well.
+    An answer as JSON; strings inside are templates as well. Where the answer is a tool's call, an
+    object is its input.
 ``outcome``
     ``succeeded`` (default), ``errored``, ``expired``, ``canceled``, ``refusal``, ``truncated``
     (cut, with stop reason max_tokens), ``invalid`` (text that does not satisfy the schema),

@@ -8,12 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batchspec.durable import disk_errors, publish
 from batchspec.outputs.judge import Judgement
-from batchspec.outputs.lines import RawAnswer
+from batchspec.outputs.lines import RawAnswer, is_text
 
 ROW_GROUP_ROWS: Final = 20_000
 ROW_GROUP_BYTES: Final = 16_000_000
@@ -28,6 +29,8 @@ ANSWER_SCHEMA: Final = pa.schema(
         pa.field("stop_reason", pa.string()),
         pa.field("text", pa.string(), nullable=False),
         pa.field("result", pa.string()),
+        pa.field("content", pa.string()),
+        pa.field("judge", pa.string()),
         pa.field("invalid_reason", pa.string()),
         pa.field("error_type", pa.string()),
         pa.field("error_message", pa.string()),
@@ -42,7 +45,13 @@ ANSWER_SCHEMA: Final = pa.schema(
         pa.field("inference_geo", pa.string()),
     ]
 )
-"""What differs from row to row; `SUBMISSION_FIELDS` follow and are one value per file."""
+"""What differs from row to row; `SUBMISSION_FIELDS` follow and are one value per file.
+
+``content`` holds the blocks of an answer as JSON where they are not simply its text; ``judge`` is
+the `Judge.digest` by which outcome and result were found.
+"""
+FOLDER: Final = "answers-2"
+"""Below the cache; named anew whenever the fields change, so that older files are made again."""
 
 SUBMISSION_FIELDS: Final = (
     pa.field("batch_id", pa.string()),
@@ -59,7 +68,7 @@ class AnswerWriter:
     removes what was written.
 
     Args:
-        path: ``<cache>/answers/<tag>.parquet``; an existing file is replaced.
+        path: ``<cache>/answers-2/<tag>.parquet``; an existing file is replaced.
         submission: The submission's tag.
         batch_id: The batch that answered.
         ended_at: The server's ``ended_at``; aware, kept in UTC.
@@ -105,7 +114,15 @@ class AnswerWriter:
         else:
             self._discard()
 
-    def add(self, answer: RawAnswer, judgement: Judgement, *, digest: bytes, attempt: int) -> None:
+    def add(
+        self,
+        answer: RawAnswer,
+        judgement: Judgement,
+        *,
+        digest: bytes,
+        attempt: int,
+        judge: str | None = None,
+    ) -> None:
         """Add one answer.
 
         Args:
@@ -113,8 +130,10 @@ class AnswerWriter:
             judgement: What it is worth.
             digest: First 16 bytes of the request hash.
             attempt: 1 for the first ask.
+            judge: Digest of the judge whose judgement it is.
         """
         usage, result = answer.usage, judgement.result
+        content = None if is_text(answer) else orjson.dumps(answer.content).decode()
         self._rows.append(
             (
                 digest,
@@ -124,6 +143,8 @@ class AnswerWriter:
                 answer.stop_reason,
                 answer.text,
                 None if result is None else result.decode(),
+                content,
+                judge,
                 judgement.reason,
                 answer.error_type,
                 answer.error_message,
@@ -139,7 +160,7 @@ class AnswerWriter:
             )
         )
         self.count += 1
-        self._bytes += len(answer.text) + (0 if result is None else len(result))
+        self._bytes += sum(map(len, (answer.text, result or b"", content or "")))
         if len(self._rows) >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
             self._flush()
 

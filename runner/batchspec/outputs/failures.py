@@ -52,11 +52,14 @@ def failed_rows(engine: Engine, results: Results, passed: tuple[str, ...]) -> It
 
 
 def new_verdicts(engine: Engine, results: Results) -> Iterator[tuple[bytes, Outcome]]:
-    """Yield question (16 bytes) and outcome of adopted answers that this spec has just judged."""
+    """Yield question (16 bytes) and outcome of answers that this spec has just judged otherwise.
+
+    They were adopted unchecked, or judged by a form that the spec has no more.
+    """
     rows = engine.rows(
         f"SELECT DISTINCT j.hash, j.outcome FROM {JUDGED} j"
         f" SEMI JOIN {results.sources.items} i ON j.hash = i.hash[1:16]"
-        f" WHERE j.known = {int(Outcome.UNCHECKED)}"
+        " WHERE j.outcome <> j.known"
     )
     for digest, outcome in rows:
         yield digest, Outcome(outcome)

@@ -1,8 +1,9 @@
-"""What an answer is worth: its outcome, and its parsed JSON where a schema asks for JSON."""
+"""What an answer is worth: its outcome, and its parsed value where it has one besides its text."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +12,9 @@ from jsonschema.exceptions import best_match
 from referencing import Registry
 
 from batchspec.outputs.lines import RawAnswer
+from batchspec.outputs.parsing import Unreadable, read_answer, short
 from batchspec.plan.model import Outcome
+from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.canonical import canonical_json
 
 PERMANENT_ERRORS: Final = frozenset(
@@ -44,7 +47,7 @@ class Judgement:
 
     outcome: Outcome
     result: bytes | None = None
-    """The answer's JSON, canonical, when a schema asks for JSON and the text is JSON."""
+    """The parsed answer, canonical JSON; None when it could not be parsed, or is its text."""
     reason: str | None = None
     """Why an answer is invalid, in one sentence."""
 
@@ -56,22 +59,23 @@ class Judge:
     """Judges the answers of one spec.
 
     Args:
-        schema: The JSON Schema (draft 2020-12) of ``response.schema``; None: any text will do.
+        form: How its answers are read and validated; None: any text will do.
     """
 
-    def __init__(self, schema: dict[str, Any] | None) -> None:
+    def __init__(self, form: AnswerForm | None = None) -> None:
+        self._form = form or AnswerForm()
         self._validator = None
-        if schema is not None:
+        if self._form.schema is not None:
             # An empty registry: a reference to another host is never fetched.
             self._validator = Draft202012Validator(
-                schema, registry=Registry(), format_checker=FormatChecker(FORMATS)
+                self._form.schema, registry=Registry(), format_checker=FormatChecker(FORMATS)
             )
         self._seen: dict[str, Judgement] = {}
 
     @property
-    def wants_json(self) -> bool:
-        """Whether an answer must be JSON."""
-        return self._validator is not None
+    def digest(self) -> str | None:
+        """`AnswerForm.digest`: another judge may think otherwise of the same answer."""
+        return self._form.digest
 
     def outcome(self, answer: RawAnswer) -> Judgement:
         """Return the verdict on an answer; never raises for what the answer says."""
@@ -81,18 +85,34 @@ class Judge:
             return _PLAIN[Outcome.REFUSED]
         if answer.stop_reason in TRUNCATIONS:
             return _PLAIN[Outcome.TRUNCATED]
-        return self.text(answer.text)
+        return self.complete(answer.text, answer.content)
 
-    def text(self, text: str) -> Judgement:
-        """Return the verdict on the text of a complete answer."""
-        if self._validator is None:
+    def complete(self, text: str, content: Sequence[Mapping[str, Any]] = ()) -> Judgement:
+        """Return the verdict on a complete answer, of its text and its blocks."""
+        if self._form.is_plain:
             return _PLAIN[Outcome.SUCCEEDED]
+        if self._form.parse == "tool":
+            return self._judged(text, content)
         known = self._seen.get(text)
         if known is None:
-            known = _validated(text, self._validator)
+            known = self._judged(text, content)
             if len(text) <= _SHORT and len(self._seen) < _MEMORY:
                 self._seen[text] = known
         return known
+
+    def _judged(self, text: str, content: Sequence[Mapping[str, Any]]) -> Judgement:
+        try:
+            value = read_answer(self._form, text, content)
+            result = exact_json(value)
+        except Unreadable as error:
+            return Judgement(outcome=Outcome.INVALID, reason=str(error))
+        except (ValueError, RecursionError):
+            reason = "The answer holds a number, a character or a depth that JSON cannot carry."
+            return Judgement(outcome=Outcome.INVALID, reason=reason)
+        kept = result if self._form.is_json else None
+        if self._validator is None:
+            return Judgement(outcome=Outcome.SUCCEEDED, result=kept)
+        return _checked(value, kept, self._validator)
 
 
 def _unanswered(answer: RawAnswer) -> Outcome:
@@ -104,22 +124,7 @@ def _unanswered(answer: RawAnswer) -> Outcome:
     return Outcome.BAD_REQUEST if permanent else Outcome.ERRORED
 
 
-def _validated(text: str, validator: Draft202012Validator) -> Judgement:
-    try:
-        value = _DECODER.decode(text)
-        result = exact_json(value)
-    except _Unusable as error:
-        return Judgement(outcome=Outcome.INVALID, reason=str(error))
-    except json.JSONDecodeError as error:
-        reason = f"The answer is not JSON: {error.msg} at character {error.pos + 1}."
-        return Judgement(outcome=Outcome.INVALID, reason=reason)
-    except (ValueError, RecursionError):
-        reason = "The answer holds a number, a character or a depth that JSON cannot carry."
-        return Judgement(outcome=Outcome.INVALID, reason=reason)
-    return _checked(value, result, validator)
-
-
-def _checked(value: object, result: bytes, validator: Draft202012Validator) -> Judgement:
+def _checked(value: object, result: bytes | None, validator: Draft202012Validator) -> Judgement:
     try:
         error = best_match(validator.iter_errors(value))
     except RecursionError:
@@ -127,7 +132,7 @@ def _checked(value: object, result: bytes, validator: Draft202012Validator) -> J
         return Judgement(outcome=Outcome.INVALID, result=result, reason=reason)
     if error is None:
         return Judgement(outcome=Outcome.SUCCEEDED, result=result)
-    reason = f"The answer does not satisfy the schema at {error.json_path}: {_short(error.message)}"
+    reason = f"The answer does not satisfy the schema at {error.json_path}: {short(error.message)}"
     return Judgement(outcome=Outcome.INVALID, result=result, reason=f"{reason}.")
 
 
@@ -146,27 +151,3 @@ def exact_json(value: Any) -> bytes:
             value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
         )
         return text.encode()
-
-
-class _Unusable(Exception):  # noqa: N818 - never leaves this module
-    """JSON by the letter that has no one meaning."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _Unusable(f"The answer names the key {_short(repr(twice))} twice in one object.")
-    return record
-
-
-def _no_constant(name: str) -> object:
-    raise _Unusable(f"The answer holds {name}, which is not JSON.")
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-
-
-def _short(message: str, most: int = 300) -> str:
-    return message if len(message) <= most else f"{message[:most]}…"

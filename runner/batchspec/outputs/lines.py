@@ -71,6 +71,14 @@ class Oddity:
     """The line's custom_id where that much could be read."""
 
 
+def is_text(answer: RawAnswer) -> bool:
+    """Tell whether an answer is its text and nothing more: no call, no thinking, no citation."""
+    if len(answer.content) != 1:
+        return not answer.content
+    (block,) = answer.content
+    return block.get("type") == "text" and not block.get("citations")
+
+
 _ESCAPES: Final = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 )

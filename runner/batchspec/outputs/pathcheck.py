@@ -18,6 +18,7 @@ from batchspec.outputs.pathmap import PathMap, fields_of, path_expression
 from batchspec.outputs.places import MANIFEST, QUARANTINE, RECEIPT
 from batchspec.outputs.results import own_columns
 from batchspec.problems import Problem
+from batchspec.prompt.answer_form import AnswerForm
 
 PATHS: Final = "batchspec_paths"
 _ODD: Final = r"\p{Cc}|\\|(^|/)(\.|/|$)"
@@ -51,7 +52,7 @@ def path_problems(engine: Engine, job: OutputJob, table: InputTable) -> tuple[Pr
 
 def _decided(fields: Sequence[str], table: InputTable) -> bool:
     """Tell whether every field is the key or a column of the inputs that `results` shows."""
-    own = own_columns(table)
+    own = own_columns(table, AnswerForm(schema={}))
     return all(name in {"key", "key_json"} or name.lower() not in own for name in fields)
 
 

@@ -34,7 +34,7 @@ def write_items(
         Refused: A foreign file stands in the place of one of them; nothing was written.
         DiskFailure: The disk refuses.
     """
-    query, problems = query_of(engine, job, authored, is_json=results.sources.schema is not None)
+    query, problems = query_of(engine, job, authored, is_json=results.sources.form.is_json)
     if query is None or has_errors(problems):
         return None, problems
     paths = PathMap(target=job.target)

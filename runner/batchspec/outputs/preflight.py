@@ -26,6 +26,7 @@ from batchspec.outputs.places import target_of
 from batchspec.outputs.results import Results, ResultSources, open_results
 from batchspec.outputs.writers import ending_of, rows_of
 from batchspec.problems import Problem, Severity, has_errors
+from batchspec.prompt.answer_form import AnswerForm
 from batchspec.spec.project import LoadedSpec
 
 _KNOWN: Final = {
@@ -43,7 +44,7 @@ def output_problems(
     root: Path,
     loaded: LoadedSpec,
     table: InputTable,
-    schema: dict[str, Any] | None,
+    form: AnswerForm,
 ) -> tuple[Problem, ...]:
     """Return the errors of outputs and checks that are there whatever will be answered.
 
@@ -55,9 +56,9 @@ def output_problems(
         root: The project root, absolute.
         loaded: The spec.
         table: Its items.
-        schema: ``response.schema``.
+        form: The form of its answers.
     """
-    with _no_results(engine, table, schema) as results:
+    with _no_results(engine, table, form) as results:
         jobs = [_job(root, loaded, number) for number in range(len(loaded.spec.outputs))]
         checked = [_output(engine, results, job, table) for job in jobs]
         problems = [problem for _, found in checked for problem in found]
@@ -70,9 +71,7 @@ def output_problems(
 
 
 @contextmanager
-def _no_results(
-    engine: Engine, table: InputTable, schema: dict[str, Any] | None
-) -> Iterator[Results]:
+def _no_results(engine: Engine, table: InputTable, form: AnswerForm) -> Iterator[Results]:
     """Open results that have every column and no row; the inputs' files are not read for it."""
     types = {column.name: column.type for column in table.columns}
     keys = {f"k{number}": types[name] for number, name in enumerate(table.key)}
@@ -81,7 +80,7 @@ def _no_results(
         known=f"({no_rows(_KNOWN)})",
         answers=(),
         table=dataclasses.replace(table, relation=f"({no_rows(types)})"),
-        schema=schema,
+        form=form,
         prices=None,
     )
     with open_results(engine, sources) as results:
@@ -126,7 +125,7 @@ def _items(
     authored: Authored | None,
     table: InputTable,
 ) -> tuple[str | None, tuple[Problem, ...]]:
-    is_json = results.sources.schema is not None
+    is_json = results.sources.form.is_json
     query, problems = query_of(engine, job, authored, is_json=is_json)
     if query is None or has_errors(problems):
         return None, problems

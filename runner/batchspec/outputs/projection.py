@@ -116,7 +116,7 @@ def default_table(results: Results, *, flat: bool) -> Projection:
     if flat:
         errors = {"error_type": "error.type", "error_message": "error.message"}
         types = dict.fromkeys(errors, "VARCHAR")
-    is_json = results.sources.schema is not None
+    is_json = results.sources.form.is_json
     text = "CASE WHEN result_json IS NOT NULL THEN text END"
     expressions = {
         "key": results.key,

@@ -1,19 +1,21 @@
-"""Answers without a verdict in their file meet their spec before they are written.
+"""Answers without their spec's verdict in their file meet it before they are written.
 
-Two kinds: what `recover` adopted unchecked, and what was derived anew from a segment when nobody
-knew which spec asked. The ledger's word on the second kind stands; only the parsed JSON is missing.
+Three kinds: what `recover` adopted unchecked, what was derived anew from a segment when nobody knew
+which spec asked, and what was judged by another form than the spec has now: a pattern, a local
+schema or the way of reading can change without asking again.
 """
 
 # ruff: noqa: S608 - the names in this SQL are ours.
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
 
-from batchspec.inputs.engine import Engine
+from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.judge import Judge
 from batchspec.plan.model import Outcome
 
@@ -46,15 +48,14 @@ def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> int:
         How many there are.
     """
     engine.register(JUDGED, _SCHEMA.empty_table())
-    lacking = f"k.outcome = {int(Outcome.UNCHECKED)}"
-    if judge.wants_json:
-        judged = f"{int(Outcome.SUCCEEDED)}, {int(Outcome.INVALID)}"
-        lacking += (
-            f" OR (k.outcome IN ({judged}) AND a.result IS NULL AND a.invalid_reason IS NULL)"
-        )
+    digest = "NULL" if judge.digest is None else quote_literal(judge.digest)
+    judged = f"{int(Outcome.SUCCEEDED)}, {int(Outcome.INVALID)}"
     rows = engine.rows(
-        f"SELECT a.hash, a.submission, a.text, k.outcome FROM {answers} a JOIN {known} k"
-        f" ON a.hash = k.hash AND a.submission = k.submission WHERE {lacking}"
+        f"SELECT a.hash, a.submission, a.text, a.content, k.outcome FROM {answers} a JOIN {known} k"
+        f" ON a.hash = k.hash AND a.submission = k.submission"
+        f" WHERE k.outcome = {int(Outcome.UNCHECKED)}"
+        f" OR (k.outcome IN ({judged}) AND (a.judge IS DISTINCT FROM {digest}"
+        f" OR (a.outcome IN ({judged}) AND a.outcome <> k.outcome)))"
     )
     count = 0
     while chunk := [_judged(row, judge) for row in islice(rows, _CHUNK)]:
@@ -64,8 +65,8 @@ def judge_again(engine: Engine, answers: str, known: str, judge: Judge) -> int:
 
 
 def _judged(row: tuple[Any, ...], judge: Judge) -> tuple[object, ...]:
-    digest, submission, text, outcome = row
-    verdict = judge.text(text)
+    digest, submission, text, content, outcome = row
+    verdict = judge.complete(text, () if content is None else json.loads(content))
     result = None if verdict.result is None else verdict.result.decode()
     return digest, submission, int(verdict.outcome), result, verdict.reason, outcome
 

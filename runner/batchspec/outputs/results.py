@@ -21,8 +21,10 @@ from batchspec.inputs.tables import InputTable
 from batchspec.outputs.judge import Judge
 from batchspec.outputs.money import cost_expression
 from batchspec.outputs.rejudge import JUDGED, judge_again
+from batchspec.outputs.typed import typed_answer
 from batchspec.plan.cost import ModelPrices
 from batchspec.plan.model import Outcome
+from batchspec.prompt.answer_form import AnswerForm
 
 ASKED: Final = "batchspec_asked"
 ROWS: Final = "batchspec_rows"
@@ -94,8 +96,8 @@ class ResultSources:
     answers: tuple[Path, ...]
     """Parquet files of `AnswerWriter`: those of every submission that ``known`` names."""
     table: InputTable
-    schema: dict[str, Any] | None
-    """``response.schema``: whether results are JSON, and what adopted answers are checked by."""
+    form: AnswerForm
+    """Whether results are JSON, and how answers are judged that another form was put to before."""
     prices: ModelPrices | None
 
 
@@ -137,7 +139,7 @@ def open_results(engine: Engine, sources: ResultSources) -> Iterator[Results]:
     """
     try:
         _answers_view(engine, sources.answers)
-        judged = judge_again(engine, ANSWERS, sources.known, Judge(sources.schema))
+        judged = judge_again(engine, ANSWERS, sources.known, Judge(sources.form))
         _asked_table(engine, sources)
         _rows_view(engine, sources, judged=bool(judged))
         totals = _totals(engine, sources)
@@ -169,9 +171,12 @@ def _answers_view(engine: Engine, paths: Sequence[Path]) -> None:
 _ANSWER_COLUMNS: Final = {
     "hash": "BLOB",
     "submission": "VARCHAR",
+    "outcome": "UTINYINT",
     "stop_reason": "VARCHAR",
     "text": "VARCHAR",
     "result": "VARCHAR",
+    "content": "VARCHAR",
+    "judge": "VARCHAR",
     "invalid_reason": "VARCHAR",
     "error_type": "VARCHAR",
     "error_message": "VARCHAR",
@@ -205,10 +210,8 @@ def _rows_view(engine: Engine, sources: ResultSources, *, judged: bool) -> None:
     usage = ", ".join(f"coalesce(a.{name}, 0) AS {name}" for name in USAGE)
     result, reason, join = "a.result", "a.invalid_reason", ""
     if judged:
-        result, reason = (
-            "coalesce(j.result, a.result)",
-            "coalesce(j.invalid_reason, a.invalid_reason)",
-        )
+        result = "CASE WHEN j.hash IS NULL THEN a.result ELSE j.result END"
+        reason = "CASE WHEN j.hash IS NULL THEN a.invalid_reason ELSE j.invalid_reason END"
         join = f"LEFT JOIN {JUDGED} j ON j.hash = q.digest AND j.submission = q.submission"
     engine.execute(f"""
         CREATE OR REPLACE VIEW {ROWS} AS
@@ -218,7 +221,7 @@ def _rows_view(engine: Engine, sources: ResultSources, *, judged: bool) -> None:
           {cost_expression(sources.prices)} AS cost_usd
         FROM (
           SELECT q.*, {result} AS result, {reason} AS invalid_reason,
-            a.hash IS NOT NULL AS has_answer, a.stop_reason, a.text, a.error_type,
+            a.hash IS NOT NULL AS has_answer, a.stop_reason, a.text, a.content, a.error_type,
             a.error_message, a.model, a.message_id, a.inference_geo, a.batch_id, a.ended_at,
             {usage}
           FROM {ASKED} q
@@ -297,10 +300,17 @@ def _whole(engine: Engine, sources: ResultSources, found: dict[str | None, Any])
         )
 
 
+_CONTENT: Final = (
+    "CASE WHEN r.content IS NOT NULL THEN r.content::JSON WHEN r.model IS NOT NULL AND r.text <> ''"
+    " THEN to_json([{'type': 'text', 'text': r.text}]) END"
+)
+"""All blocks of an answer; those of a plain one are its text, which is not kept twice."""
+
+
 def _public_views(engine: Engine, sources: ResultSources) -> None:
     """Make ``inputs`` and ``results``; of two columns with one name, ours stays."""
     table = sources.table
-    ours = own_columns(table)
+    ours = own_columns(table, sources.form)
     taken = {*ours, "input"}
     names = [quote_identifier(column.name) for column in table.columns]
     theirs = [
@@ -319,13 +329,17 @@ def _public_views(engine: Engine, sources: ResultSources) -> None:
     )
 
 
-def own_columns(table: InputTable) -> dict[str, str]:
+def own_columns(table: InputTable, form: AnswerForm) -> dict[str, str]:
     """Return the columns of ``results`` that are not the inputs', with their SQL over ``r``."""
     single = len(table.key) == 1
+    # These came later than specs whose inputs may have columns of their names.
+    later = {"content": _CONTENT, "answer": typed_answer(form, "r.result_json")}
+    theirs = {column.name.lower() for column in table.columns}
     return {
         "key": "r.k0" if single else "r.key_json::JSON",
         "key_json": "r.key_json",
         "result": "r.result_json::JSON",
+        **{name: sql for name, sql in later.items() if sql and name not in theirs},
         "text": "r.text",
         "status": "r.status",
         "stop_reason": "r.stop_reason",

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from batchspec.problems import Problem
+from batchspec.prompt.answer_form import form_of
 from batchspec.prompt.caching import MAX_BREAKPOINTS, Breakpoint, Place, Segment, place_breakpoint
 from batchspec.prompt.canonical import canonical_json, canonical_text
 from batchspec.prompt.layout import SYSTEM, Turn
+from batchspec.prompt.sent_schema import sent_schema
 from batchspec.prompt.shelf import IMAGES, has_large_context
 from batchspec.prompt.slots import Block, Slot, filled
 from batchspec.spec.facts import ModelFacts
@@ -40,7 +42,8 @@ class Assembly:
         self.spec = loaded.spec
         self.document = loaded.document
         self.turns = turns
-        self.schema = schema
+        self.form = form_of(self.spec.response, schema, self.spec.params)
+        self.schema = sent_schema(self.spec.response, schema)
         self._facts = facts
         self.identity = canonical_json(
             {"anthropic_version": api.anthropic_version, "betas": sorted(set(api.betas))}
@@ -76,7 +79,7 @@ class Assembly:
             "prompt": digest_of([written, template_files, list(key), constants]),
             "model": digest_of(self.spec.model),
             "params": digest_of([self.spec.params, self.spec.max_tokens, self.identity.decode()]),
-            "schema": digest_of(self.schema),
+            "schema": digest_of(self.schema.identity),
             "vars": digest_of(self.spec.vars),
             "cache": digest_of([marks, self.breakpoint.ttl]),
         }
@@ -123,7 +126,7 @@ class Assembly:
         varying = [slot for slot in self.slots if slot.constant is None]
         marker = self._marker()
         names = {id(slot): f"{marker}{number}\0" for number, slot in enumerate(varying)}
-        encoded = canonical_json(self._params(names))
+        encoded = self.schema.splice(canonical_json(self._params(names)))
         places = sorted(
             (encoded.index(canonical_text(names[id(slot)])), number, slot)
             for number, slot in enumerate(varying)
@@ -153,8 +156,8 @@ class Assembly:
                 params["system"] = content
             else:
                 params["messages"].append({"role": turn.role, "content": content})
-        if self.schema is not None:
-            form = {"type": "json_schema", "schema": self.schema}
+        if self.schema.value is not None:
+            form = {"type": "json_schema", "schema": self.schema.value}
             params["output_config"] = {**params.get("output_config", {}), "format": form}
         control = self.breakpoint.control(("tools",))
         if control is not None:

@@ -44,6 +44,48 @@ def canonical_text(text: str) -> bytes:
         raise ValueError("The text holds half of a surrogate pair, which is no character") from None
 
 
+def ordered_schema(schema: dict[str, Any]) -> bytes:
+    """Return a JSON Schema as canonical JSON, but for its properties, which keep their order.
+
+    Structured outputs answer properties in the order of the schema; everything else about a schema
+    means the same in any order.
+
+    Raises:
+        ValueError: as `canonical_json`.
+    """
+    return _ordered(schema, named=False)
+
+
+def _ordered(value: Any, *, named: bool) -> bytes:
+    """Encode a schema or, ``named``, the mapping of names to schemas under ``properties``."""
+    if isinstance(value, dict):
+        names = list(value) if named else sorted(value, key=lambda name: name.encode("utf-16-be"))
+        members = (
+            canonical_text(name)
+            + b":"
+            + _ordered(value[name], named=not named and name == "properties")
+            for name in names
+        )
+        return b"{" + b",".join(members) + b"}"
+    if isinstance(value, list):
+        return b"[" + b",".join(_ordered(part, named=False) for part in value) + b"]"
+    return canonical_json(value)
+
+
+def unsorted_properties(schema: Any) -> list[str]:
+    """Return the properties of the first object of a schema that are not in canonical order."""
+    if isinstance(schema, list):
+        return next(filter(None, map(unsorted_properties, schema)), [])
+    if not isinstance(schema, dict):
+        return []
+    properties = schema.get("properties")
+    if isinstance(properties, dict) and list(properties) != sorted(
+        properties, key=lambda name: name.encode("utf-16-be")
+    ):
+        return list(properties)
+    return next(filter(None, map(unsorted_properties, schema.values())), [])
+
+
 def _is_simple(value: Any) -> bool:
     if isinstance(value, str | bool) or value is None:
         return True

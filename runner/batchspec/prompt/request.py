@@ -7,7 +7,6 @@ of the whole, and costs about what rendering costs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,19 +15,19 @@ import jinja2
 
 from batchspec.clock import SystemClock
 from batchspec.inputs.columns import Column
-from batchspec.inputs.hardened import FileRefused
 from batchspec.problems import Problem, has_errors
+from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.assembly import Assembly, digest_of
 from batchspec.prompt.caching import Ttl
-from batchspec.prompt.canonical import canonical_json
 from batchspec.prompt.compiler import Compiler
 from batchspec.prompt.layout import Turn, read_turns
 from batchspec.prompt.meter import Meter
+from batchspec.prompt.sent_schema import read_schema
 from batchspec.prompt.shelf import ContentRules, Shelf
 from batchspec.prompt.slots import Slot
-from batchspec.prompt.templates import ITEM_NAMES, ItemError, Scope, read_text
+from batchspec.prompt.templates import ITEM_NAMES, ItemError, Scope
 from batchspec.spec.facts import ModelFacts
-from batchspec.spec.model import Api, FileRef
+from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
 
 __all__ = ["ItemError", "Renderer", "compile_prompt"]
@@ -52,8 +51,10 @@ class Renderer:
     """Canonical JSON of what changes an answer besides the params: version header and betas."""
     columns_used: tuple[str, ...]
     """Columns that the prompt depends on, sorted."""
-    schema: dict[str, Any] | None
-    """The JSON Schema that is sent and that answers are validated against."""
+    form: AnswerForm
+    """How answers are read and validated."""
+    sent_schema: dict[str, Any] | None
+    """The JSON Schema that is sent as structured output."""
     prefix_chars: int
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
@@ -61,7 +62,7 @@ class Renderer:
     reads_files: bool
     """Whether items name files whose content no column holds, so that a row says too little."""
     notes: tuple[str, ...]
-    """What the plan's reader should know of caching."""
+    """What the plan's reader should know of the schema and of caching."""
 
     def __init__(
         self, plan: Assembly, pieces: Sequence[bytes], slots: Sequence[Slot], scope: Scope
@@ -71,11 +72,12 @@ class Renderer:
             {"parts": self.parts, "version": RENDER_VERSION, "jinja2": jinja2.__version__}
         )
         self.identity = plan.identity
-        self.schema = plan.schema
+        self.form = plan.form
+        self.sent_schema = plan.schema.sent
         self._document = plan.document
         self.prefix_chars = plan.breakpoint.prefix_chars
         self.cache_ttl = plan.breakpoint.ttl
-        self.notes = plan.breakpoint.notes
+        self.notes = (*plan.schema.notes, *plan.breakpoint.notes)
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)
         self._slots = tuple(slots)
@@ -139,7 +141,7 @@ def compile_prompt(
     limits = {} if max_characters is None else {"max_characters": max_characters}
     compiler = Compiler(project_root, loaded, scope, Meter(SystemClock().elapsed, **limits))
     problems = list(_clashes(loaded, scope))
-    schema, found = _schema(project_root, loaded)
+    schema, found = read_schema(project_root, loaded)
     known = (facts or {}).get(spec.model)
     shelf = Shelf(project_root, ContentRules(facts=known, uploaded=spec.files_api))
     turns, more = read_turns(project_root, loaded, compiler, shelf)
@@ -172,26 +174,6 @@ def _clashes(loaded: LoadedSpec, scope: Scope) -> list[Problem]:
             )
         )
     return problems
-
-
-def _schema(root: Path, loaded: LoadedSpec) -> tuple[dict[str, Any] | None, list[Problem]]:
-    given = loaded.spec.response.schema_
-    if not isinstance(given, FileRef):
-        return given, []
-    where = loaded.document.place(("response", "schema", "file"))
-    try:
-        schema = json.loads(read_text(root, given.file))
-        canonical_json(schema)
-    except FileRefused as refused:
-        summary = f"the file {given.file} {refused.reason}"
-    except (ValueError, RecursionError) as error:
-        summary = f"the file {given.file} is not valid JSON: {error}"
-    else:
-        if isinstance(schema, dict):
-            return schema, []
-        summary = f"the file {given.file} holds no JSON object"
-    detail = "The schema is sent with every request. Correct the file."
-    return None, [Problem(code="bad-schema-file", summary=summary, detail=detail, where=where)]
 
 
 def _constants(turns: Sequence[Turn], scope: Scope, loaded: LoadedSpec) -> list[Problem]:

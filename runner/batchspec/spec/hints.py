@@ -21,7 +21,9 @@ _HOMES = {
     "system": "prompt.system", "user": "prompt.user", "messages": "prompt.messages",
     "schema": "response.schema", "response_schema": "response.schema",
     "output_format": "response.schema", "on_invalid": "response.on_invalid",
-    "attempts": "response.attempts", "path": "outputs.path", "select": "outputs.select",
+    "attempts": "response.attempts", "parse": "response.parse", "pattern": "response.pattern",
+    "tool": "response.tool", "send": "response.send", "order": "response.order",
+    "path": "outputs.path", "select": "outputs.select",
     "errored": "retry.errored", "expired": "retry.expired",
     "max_usd": "budget.max_usd", "max_requests": "budget.max_requests",
     "max_bytes": "batch.max_bytes",
@@ -40,8 +42,6 @@ _LATER: dict[NodePath, str] = {
     ("betas",): "Betas hold for a whole project: set api.betas in batchspec.yaml.",
     ("anthropic_version",): "The version holds for a whole project: set api.anthropic_version in"
     " batchspec.yaml.",
-    ("response", "parse"): "An answer is the parsed JSON when response.schema is set, else its"
-    " text; outputs.select can take the text apart with SQL.",
 }
 
 

@@ -85,10 +85,21 @@ class Prompt(Record):
 class Response(Record):
     """What an answer must look like."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"order", "send", "parse", "pattern", "tool"})
+
     schema_: FileRef | JsonObject | None = Field(
         default=None, alias="schema", union_mode="left_to_right"
     )
-    """Sent as structured output and validated here."""
+    """Sent as structured output, as far as ``send`` and ``parse`` allow, and validated here."""
+    order: Literal["sorted", "written"] = "sorted"
+    """In what order the properties of the schema are sent."""
+    send: Literal["whole", "subset", "none"] = "whole"
+    parse: Literal["json", "text", "regex", "tool"] | None = None
+    """None: json with a schema, else text."""
+    pattern: str | None = None
+    """RE2, for ``parse: regex``."""
+    tool: str | None = None
+    """Whose call is the answer, for ``parse: tool``; None: the only tool there is."""
     on_invalid: Literal["retry", "keep", "fail"] = "retry"
     attempts: int = 2
     """How often one question is asked in all when its answers are invalid."""

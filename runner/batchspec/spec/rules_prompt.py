@@ -8,6 +8,7 @@ from batchspec.problems import Problem
 from batchspec.spec.contents import blocks, kind_of_block
 from batchspec.spec.document import dotted
 from batchspec.spec.rules_model import FIRST_WITHOUT_SAMPLING
+from batchspec.spec.rules_response import is_sent
 from batchspec.spec.subject import Subject
 
 
@@ -50,7 +51,7 @@ def prefill(subject: Subject) -> Iterator[Problem]:
     facts = subject.model
     if facts is not None and not facts.prefill:
         why, hint = f"{facts.id} does not continue", "Say in the prompt how to begin"
-    elif subject.get("response", "schema") is not None:
+    elif is_sent(subject):
         why, hint = "structured output cannot continue", "Remove response.schema"
     else:
         return

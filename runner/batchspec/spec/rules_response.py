@@ -1,9 +1,10 @@
-"""Rules about the response: settings without effect, and the schema that is sent."""
+"""Rules about the schema of answers: what is sent must be compilable, the rest be a schema."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -11,47 +12,50 @@ from batchspec.problems import Place, Problem
 from batchspec.spec.document import Document, NodePath
 from batchspec.spec.load import parse_yaml
 from batchspec.spec.paths import complaint
+from batchspec.spec.schema_split import divided
 from batchspec.spec.schema_subset import Finding, subset_findings
 from batchspec.spec.subject import Subject
 
 _SCHEMA: NodePath = ("response", "schema")
+_WAY_OUT = (
+    " Or set response.send: subset: the rest of the schema is sent, and answers are still validated"
+    " against all of it here."
+)
+
+
+class _Use(Enum):
+    """How much of a schema is sent."""
+
+    WHOLE = "whole"
+    SUBSET = "subset"
+    NONE = "none"
+
+
 _SCHEMA_FILE_CODES = frozenset({"duplicate-key", "yaml-too-deep", "bad-number"})
-
-
-def response_without_effect(subject: Subject) -> Iterator[Problem]:
-    """Warn of settings for invalid answers where no answer can be invalid."""
-    response = subject.mapping("response")
-    if "schema" not in response:
-        names, why = ["on_invalid", "attempts"], "without response.schema no answer is invalid"
-    elif response.get("on_invalid", "retry") != "retry":
-        names, why = ["attempts"], "on_invalid does not ask again"
-    else:
-        return
-    for name in names:
-        # Inherited from the project's defaults it may well matter to other specs.
-        place = subject.document.place(("response", name))
-        if name in response and place.file == subject.document.source.file:
-            yield subject.warning(
-                "no-effect",
-                ("response", name),
-                f"response.{name} has no effect",
-                f"It is about answers that do not satisfy the schema, and {why}. Remove it.",
-                key=True,
-            )
 
 
 def schema_without_support(subject: Subject) -> Iterator[Problem]:
     """Refuse a schema for a model that takes none (fact sheet §6.1)."""
     facts = subject.model
-    if facts is None or facts.structured_outputs or subject.get(*_SCHEMA) is None:
+    if facts is None or facts.structured_outputs or not is_sent(subject):
         return
     yield subject.error(
         "schema-not-supported",
         _SCHEMA,
         f"response.schema is set, and {facts.id} has no structured outputs",
-        "Every request would come back as errored. Use a newer model, or remove the schema and ask"
-        f" for JSON in the prompt.{subject.as_of}",
+        "Every request would come back as errored. Use a newer model, or ask for JSON in the prompt"
+        f" and set response.send: none, so that the schema is only checked here.{subject.as_of}",
         key=True,
+    )
+
+
+def is_sent(subject: Subject) -> bool:
+    """Tell whether a schema is sent as structured output, whole or in part."""
+    response = subject.mapping("response")
+    return (
+        response.get("schema") is not None
+        and response.get("parse", "json") == "json"
+        and response.get("send") != "none"
     )
 
 
@@ -60,17 +64,20 @@ def schema_subset(subject: Subject) -> Iterator[Problem]:
     value = subject.get(*_SCHEMA)
     if not isinstance(value, dict):
         return
+    use = _Use.NONE
+    if is_sent(subject):
+        use = _Use.SUBSET if subject.get("response", "send") == "subset" else _Use.WHOLE
     if value.keys() != {"file"} or not isinstance(value["file"], str):
         yield from _problems(
-            value, lambda path: subject.document.place((*_SCHEMA, *path), key=True)
+            value, use, lambda path: subject.document.place((*_SCHEMA, *path), key=True)
         )
         return
     path = subject.root / value["file"]
     if complaint(value["file"], subject.root) is None and path.is_file():
-        yield from _schema_file(path, value["file"])
+        yield from _schema_file(path, value["file"], use)
 
 
-def _schema_file(path: Path, file: str) -> Iterator[Problem]:
+def _schema_file(path: Path, file: str, use: _Use) -> Iterator[Problem]:
     try:
         raw = path.read_bytes()
         schema = json.loads(raw)
@@ -83,7 +90,7 @@ def _schema_file(path: Path, file: str) -> Iterator[Problem]:
     if not isinstance(schema, dict):
         yield _not_json(file, ValueError("it holds no object"))
     elif not any(problem.code == "yaml-too-deep" for problem in problems):
-        yield from _problems(schema, _places(document, file))
+        yield from _problems(schema, use, _places(document, file))
 
 
 def _places(document: Document | None, file: str) -> Callable[[NodePath], Place]:
@@ -104,16 +111,30 @@ def _not_json(file: str, error: Exception) -> Problem:
     )
 
 
-def _problems(schema: dict[str, Any], place: Callable[[NodePath], Place]) -> Iterator[Problem]:
-    findings = list(subset_findings(schema))
+def _problems(
+    schema: dict[str, Any], use: _Use, place: Callable[[NodePath], Place]
+) -> Iterator[Problem]:
+    findings, way_out = _findings(schema, use)
     for finding in findings or _invalid(schema):
         pointer = "/" + "/".join(str(step) for step in finding.path) if finding.path else "the top"
         yield Problem(
             code=finding.code,
             summary=f"the response schema {finding.summary}",
-            detail=f"{finding.detail} The place in the schema is {pointer}.",
+            detail=f"{finding.detail} The place in the schema is {pointer}.{way_out}",
             where=place(finding.path),
         )
+
+
+def _findings(schema: dict[str, Any], use: _Use) -> tuple[list[Finding], str]:
+    """Return what keeps a schema from being sent, and a sentence on another way."""
+    if use is _Use.NONE:
+        return [], ""
+    if use is _Use.SUBSET:
+        return list(subset_findings(divided(schema).sent)), ""
+    findings = list(subset_findings(schema))
+    if not findings or next(_invalid(schema), None) or any(subset_findings(divided(schema).sent)):
+        return findings, ""
+    return findings, _WAY_OUT
 
 
 def _invalid(schema: dict[str, Any]) -> Iterator[Finding]:
@@ -127,6 +148,6 @@ def _invalid(schema: dict[str, Any]) -> Iterator[Finding]:
             code="schema-invalid",
             path=tuple(worst.absolute_path),
             summary="is not a valid JSON Schema",
-            detail=f"The validator says: {worst.message[:200]}. The API would refuse every request"
-            " with it. Correct it.",
+            detail=f"The validator says: {worst.message[:200]}. Neither the API nor"
+            " batchspec could use it. Correct it.",
         )

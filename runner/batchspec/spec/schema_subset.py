@@ -21,16 +21,18 @@ MAX_UNIONS = 16
 _ANNOTATIONS = frozenset(
     {"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated"}
 )
-_ALLOWED = _ANNOTATIONS | {
+ALLOWED = _ANNOTATIONS | {
     "type", "properties", "required", "additionalProperties", "enum", "const", "anyOf", "allOf",
     "$ref", "$defs", "definitions", "format", "minItems", "items", "pattern",
 }  # fmt: skip
-_FORMATS = frozenset(
+"""Keywords that may be sent."""
+FORMATS = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 )
-_MANY = ("properties", "$defs", "definitions")
+MANY = ("properties", "$defs", "definitions")
+"""Keywords whose value has a schema for each of its names."""
 _LISTS = ("anyOf", "allOf")
-_COMPLEX_PATTERN = re.compile(r"\(\?[=!<]|\\[1-9]")
+COMPLEX_PATTERN = re.compile(r"\(\?[=!<]|\\[1-9]")
 
 _INSTEAD = {
     "oneOf": "Use anyOf.",
@@ -83,7 +85,7 @@ def _parts(schema: Any, path: NodePath) -> Iterator[tuple[NodePath, dict[str, An
         return
     yield path, schema
     yield from _parts(schema.get("items"), (*path, "items"))
-    for name in _MANY:
+    for name in MANY:
         for key, part in _dict(schema, name).items():
             yield from _parts(part, (*path, name, key))
     for name in _LISTS:
@@ -97,7 +99,7 @@ def _keyword(path: NodePath, summary: str, detail: str) -> Finding:
 
 def _keywords(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
     for name in part:
-        if name not in _ALLOWED:
+        if name not in ALLOWED:
             instead = _INSTEAD.get(name, "Remove it, and check it in checks if it matters.")
             yield _keyword(
                 (*path, name),
@@ -155,11 +157,11 @@ def _values(part: dict[str, Any], path: NodePath) -> Iterator[Finding]:
             " in checks.",
         )
     kind = part.get("format")
-    if isinstance(kind, str) and kind not in _FORMATS:
+    if isinstance(kind, str) and kind not in FORMATS:
         yield _keyword(
             (*path, "format"),
             f"has the format {shown(kind)}",
-            f"Structured outputs know {listing(sorted(_FORMATS), 'and')}. Remove it, or use"
+            f"Structured outputs know {listing(sorted(FORMATS), 'and')}. Remove it, or use"
             " pattern.",
         )
     yield from _pattern(part.get("pattern"), (*path, "pattern"))
@@ -173,7 +175,7 @@ def _pattern(pattern: Any, path: NodePath) -> Iterator[Finding]:
     except re.error as error:
         what, hint = "a pattern that is no regular expression", f"It fails with: {error}."
     else:
-        if _COMPLEX_PATTERN.search(pattern) is None:
+        if COMPLEX_PATTERN.search(pattern) is None:
             return
         what, hint = "a pattern that looks around or back", "Only simple patterns can be compiled."
     yield _keyword(path, f"has {what}", f"{hint} Every request would come back as errored.")

@@ -31,6 +31,9 @@ BALLAST_BYTES = 1 << 20
 """Freed when the disk is full, so that a paid batch's id can still be recorded."""
 S = SubmissionState
 
+_READABLE = (int(Outcome.UNCHECKED), int(Outcome.SUCCEEDED), int(Outcome.INVALID))
+"""Outcomes of complete answers: which of them holds is the spec's to say."""
+
 
 class SqliteLedger(SqliteReader):
     """`state.ledger.Ledger` over one SQLite file.
@@ -245,15 +248,15 @@ class SqliteLedger(SqliteReader):
             return self._db.total_changes - before
 
     def recheck(self, verdicts: Iterable[Verdict]) -> None:
-        """Replace UNCHECKED outcomes by what a spec's validation says."""
+        """Replace the outcomes of readable answers by what a spec's validation says now."""
         with self._transaction("recheck"):
             self._db.executemany(
                 """
                 UPDATE claims SET outcome = ?2,
                   sum = row_sum(digest, submission, attempt, ?2, before_submission, before_outcome)
-                WHERE digest = ?1 AND outcome = ?3
+                WHERE digest = ?1 AND outcome IN (?3, ?4, ?5)
                 """,
-                ((v.digest, int(v.outcome), int(Outcome.UNCHECKED)) for v in verdicts),
+                ((v.digest, int(v.outcome), *_READABLE) for v in verdicts),
             )
 
     def foreign(self, batch_ids: Iterable[str]) -> None:

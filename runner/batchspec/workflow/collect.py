@@ -82,11 +82,11 @@ def derive(
             parsed = None if isinstance(answer, Oddity) else parse_custom_id(answer.custom_id)
             if isinstance(answer, Oddity) or parsed is None:
                 continue
-            judgement = _judged(answer, judge(parsed.digest16))
-            writer.add(answer, judgement, digest=parsed.digest16, attempt=parsed.attempt)
-            verdicts.append(
-                Verdict(digest=parsed.digest16, attempt=parsed.attempt, outcome=judgement.outcome)
-            )
+            digest, attempt, asking = parsed.digest16, parsed.attempt, judge(parsed.digest16)
+            judgement = _judged(answer, asking)
+            by = None if asking is None else asking.digest
+            writer.add(answer, judgement, digest=digest, attempt=attempt, judge=by)
+            verdicts.append(Verdict(digest=digest, attempt=attempt, outcome=judgement.outcome))
     return verdicts
 
 
@@ -111,7 +111,7 @@ def answer_files(
     return tuple(paths)
 
 
-_TEXT = Judge(None)
+_TEXT = Judge()
 
 
 def _judged(answer: RawAnswer, judge: Judge | None) -> Judgement:

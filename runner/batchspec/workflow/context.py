@@ -16,6 +16,7 @@ from batchspec.api.port import BatchApi, FactsApi
 from batchspec.clock import Clock
 from batchspec.errors import MissingKey, UsageFailure
 from batchspec.inputs.engine import Engine
+from batchspec.outputs.answers import FOLDER as ANSWERS
 from batchspec.plan.baseline import BaselinePaths
 from batchspec.plan.hashing import namespace
 from batchspec.spec.project import Project
@@ -107,7 +108,7 @@ class Session:
 
     def answers_path(self, tag: str) -> Path:
         """Where the answers of a collected submission are kept for queries."""
-        return self.cache_dir / "answers" / f"{tag}.parquet"
+        return self.cache_dir / ANSWERS / f"{tag}.parquet"
 
     def scratch_path(self, spec: str) -> Path:
         """Return where a plan may keep requests; a run at the same time has a file of its own."""

@@ -63,7 +63,7 @@ def finish(
         known=known_relation(known),
         answers=answer_files(session, ledger.submissions(), tags),
         table=planned.table,
-        schema=planned.schema,
+        form=planned.form,
         prices=session.catalogue.prices(job.loaded.spec.model),
     )
     with open_results(engine, sources) as results:

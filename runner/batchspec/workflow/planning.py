@@ -20,6 +20,7 @@ from batchspec.plan.pack import Packed
 from batchspec.plan.questions import Spool
 from batchspec.plan.unchanged import Circumstances, recall, remember
 from batchspec.problems import Problem, has_errors
+from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.request import Renderer, compile_prompt
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import Spec
@@ -61,8 +62,8 @@ class Planned:
     plan: SpecPlan
     items: ItemTable
     table: InputTable
-    schema: dict[str, Any] | None
-    """``response.schema``, by which answers are judged."""
+    form: AnswerForm
+    """By which answers are judged."""
     render_digest: str
     """Digest of all that rendering read."""
     reads_files: bool
@@ -173,7 +174,7 @@ def plan_one(
     renderer, found = _compiled(session, loaded, table.columns)
     problems += found
     if renderer is not None:
-        problems += preflight(engine, session.project.root, loaded, table, renderer.schema)
+        problems += preflight(engine, session.project.root, loaded, table, renderer.form)
     if renderer is None or has_errors(problems):
         return None, problems
     known = None if reader is None else reader.export_known(session.cache_dir)
@@ -205,7 +206,7 @@ def plan_one(
         plan=plan,
         items=items,
         table=table,
-        schema=renderer.schema,
+        form=renderer.form,
         render_digest=renderer.render_digest,
         reads_files=renderer.reads_files,
         known=known,

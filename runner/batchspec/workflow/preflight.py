@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import InputTable
 from batchspec.problems import Problem
+from batchspec.prompt.answer_form import AnswerForm
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
 
@@ -17,7 +17,7 @@ def preflight(
     root: Path,
     loaded: LoadedSpec,
     table: InputTable,
-    schema: dict[str, Any] | None,
+    form: AnswerForm,
 ) -> tuple[Problem, ...]:
     """Return the errors in outputs and checks that would otherwise be met after paying.
 
@@ -29,7 +29,7 @@ def preflight(
     # What it imports takes longer than a small plan.
     from batchspec.outputs.preflight import output_problems  # noqa: PLC0415
 
-    return output_problems(engine, root, loaded, table, schema)
+    return output_problems(engine, root, loaded, table, form)
 
 
 def _has_choices(spec: Spec) -> bool:

@@ -73,7 +73,7 @@ class Pricing:
             geo=spec.params.get("inference_geo"),
             prefix_chars=renderer.prefix_chars,
             cache_ttl=renderer.cache_ttl,
-            schema=renderer.schema,
+            schema=renderer.sent_schema or renderer.form.schema,
             notes=renderer.notes,
         )
 

@@ -88,7 +88,7 @@ class Rounds:
             if asks or finishing:
                 job.planned_at = self.ledger.serial
             job.usd = self._spent(job, engine)
-            job.plan, job.judge = planned.plan, Judge(planned.schema)
+            job.plan, job.judge = planned.plan, Judge(planned.form)
             if job.round == 1:
                 yield _ready(planned.plan)
             if asks:

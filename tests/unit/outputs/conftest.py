@@ -27,6 +27,7 @@ from batchspec.outputs.writers import write_output
 from batchspec.plan.cost import ModelPrices, Rates
 from batchspec.plan.model import Outcome
 from batchspec.problems import Problem
+from batchspec.prompt.answer_form import AnswerForm
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import Output
 from batchspec.spec.project import LoadedSpec, load_project, load_specs
@@ -74,6 +75,13 @@ class World:
     shared: dict[str, str] = field(default_factory=dict)
     """Items that ask another item's question, by key_json."""
 
+    @property
+    def form(self) -> AnswerForm:
+        """The form of the answers: JSON when there is a schema."""
+        if self.schema is None:
+            return AnswerForm()
+        return AnswerForm(parse="json", schema=self.schema)
+
     def write(self, path: str, text: str) -> Path:
         """Write a file of the project."""
         file = self.root / path
@@ -114,7 +122,7 @@ class World:
         self.outcomes[key_json] = outcome
 
     def _collect(self) -> tuple[Path, ...]:
-        judge = Judge(self.schema)
+        judge = Judge(self.form)
         known = []
         path = self.root / ".batchspec/state/cache/answers" / f"{TAG}.parquet"
         writer = AnswerWriter(path, submission=TAG, batch_id="msgbatch_1", ended_at=ENDED)
@@ -123,9 +131,10 @@ class World:
                 digest = question(key)[:16]
                 verdict = judge.outcome(answer)
                 outcome = self.outcomes.get(key, verdict.outcome)
+                by = judge.digest
                 if key in self.outcomes:
-                    verdict = Judgement(outcome=Outcome.UNCHECKED)
-                rows.add(answer, verdict, digest=digest, attempt=1)
+                    verdict, by = Judgement(outcome=Outcome.UNCHECKED), None
+                rows.add(answer, verdict, digest=digest, attempt=1, judge=by)
                 known.append((digest, int(outcome)))
         for key, outcome in self.outcomes.items():
             if key not in self.answers:
@@ -163,7 +172,7 @@ class World:
             known="known",
             answers=self._collect(),
             table=table,
-            schema=self.schema,
+            form=self.form,
             prices=self.prices,
         )
         with open_results(self.engine, sources) as opened:

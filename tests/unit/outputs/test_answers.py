@@ -35,6 +35,7 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
             Judgement(outcome=Outcome.INVALID, result='{"é":1}'.encode(), reason="why"),
             digest=DIGEST,
             attempt=2,
+            judge="j1",
         )
     assert pq.read_table(path).to_pylist() == [
         {
@@ -45,6 +46,8 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
             "stop_reason": None,
             "text": text,
             "result": '{"é":1}',
+            "content": None,
+            "judge": "j1",
             "invalid_reason": "why",
             "error_type": None,
             "error_message": None,
@@ -78,7 +81,7 @@ def test_no_answers_is_a_file_too(tmp_path: Path) -> None:
 def test_row_groups_are_bounded(tmp_path: Path) -> None:
     """Row groups are cut by rows and by bytes, so long answers do not fill the memory."""
     path = tmp_path / "long.parquet"
-    judge = Judge(None)
+    judge = Judge()
     long = RawAnswer(custom_id="c", kind="succeeded", text="x" * 9_000_000)
     short = RawAnswer(custom_id="c", kind="succeeded", text="x")
     with writer(path) as rows:
@@ -94,7 +97,7 @@ def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
 
     def fail() -> None:
         with writer(tmp_path / "a.parquet") as rows:
-            rows.add(answer, Judge(None).outcome(answer), digest=DIGEST, attempt=1)
+            rows.add(answer, Judge().outcome(answer), digest=DIGEST, attempt=1)
             raise KeyError
 
     with pytest.raises(KeyError):
@@ -109,7 +112,7 @@ def test_flipped_bits_are_noticed(tmp_path: Path) -> None:
         custom_id="c", kind="succeeded", text="plain text that is not compressed " * 9
     )
     with writer(path) as rows:
-        rows.add(answer, Judge(None).outcome(answer), digest=DIGEST, attempt=1)
+        rows.add(answer, Judge().outcome(answer), digest=DIGEST, attempt=1)
     damaged = bytearray(path.read_bytes())
     damaged[damaged.index(b"plain")] ^= 1
     path.write_bytes(damaged)

@@ -310,7 +310,7 @@ def test_a_mistake_is_found_before_anything_is_asked(
     loaded = labelled.load(f"outputs: {outputs}\nchecks: [{check}]\n")
     with labelled.results(loaded) as opened:
         table = opened.sources.table
-    early = output_problems(labelled.engine, labelled.root, loaded, table, labelled.schema)
+    early = output_problems(labelled.engine, labelled.root, loaded, table, labelled.form)
     results, late = evaluate(labelled, check, outputs)
     assert [problem.code for problem in early] == ([] if code is None else [code])
     assert early == late

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from batchspec.outputs.rows import Judge, RawAnswer
 from batchspec.plan.model import Outcome
+from batchspec.prompt.answer_form import AnswerForm
 
 LABEL: dict[str, Any] = {
     "type": "object",
@@ -18,6 +19,11 @@ LABEL: dict[str, Any] = {
     "required": ["label"],
     "additionalProperties": False,
 }
+
+
+def json_form(schema: dict[str, Any]) -> AnswerForm:
+    """Return the form of answers that are JSON of a schema."""
+    return AnswerForm(parse="json", schema=schema)
 
 
 def said(text: str, stop_reason: str | None = "end_turn") -> RawAnswer:
@@ -48,7 +54,7 @@ def said(text: str, stop_reason: str | None = "end_turn") -> RawAnswer:
 def test_unanswered(kind: str, error_type: str | None, outcome: Outcome) -> None:
     """Errors that would come again are told from those that may pass."""
     answer = RawAnswer(custom_id="c", kind=kind, error_type=error_type)
-    assert Judge(LABEL).outcome(answer).outcome is outcome
+    assert Judge(json_form(LABEL)).outcome(answer).outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -66,13 +72,13 @@ def test_unanswered(kind: str, error_type: str | None, outcome: Outcome) -> None
 )
 def test_stop_reason_decides_first(stop_reason: str | None, outcome: Outcome) -> None:
     """A refused or cut answer is not judged by its text, valid or not."""
-    assert Judge(None).outcome(said("x", stop_reason)).outcome is outcome
-    assert Judge(LABEL).outcome(said('{"label":"low"}', stop_reason)).outcome is outcome
+    assert Judge().outcome(said("x", stop_reason)).outcome is outcome
+    assert Judge(json_form(LABEL)).outcome(said('{"label":"low"}', stop_reason)).outcome is outcome
 
 
 def test_valid_answer_is_canonical() -> None:
     """The result is canonical JSON: sorted keys, no spaces, the shortest numbers."""
-    found = Judge(LABEL).outcome(said(' {"n": 1.0, "label": "high"}\n'))
+    found = Judge(json_form(LABEL)).outcome(said(' {"n": 1.0, "label": "high"}\n'))
     assert (found.outcome, found.result) == (Outcome.SUCCEEDED, b'{"label":"high","n":1}')
 
 
@@ -98,20 +104,20 @@ def test_valid_answer_is_canonical() -> None:
 )
 def test_invalid_answers(text: str, result: bytes | None, reason: str) -> None:
     """An answer that breaks the schema keeps its JSON, if it is JSON, and says why."""
-    found = Judge(LABEL).outcome(said(text))
+    found = Judge(json_form(LABEL)).outcome(said(text))
     assert (found.outcome, found.result) == (Outcome.INVALID, result)
     assert reason in (found.reason or "")
 
 
 def test_large_integers_stay_exact() -> None:
     """RFC 8785 has no integers beyond 2^53; an identifier in an answer is not rounded."""
-    found = Judge({"type": "array"}).outcome(said("[12345678901234567890, 0.5]"))
+    found = Judge(json_form({"type": "array"})).outcome(said("[12345678901234567890, 0.5]"))
     assert found.result == b"[12345678901234567890,0.5]"
 
 
 def test_reason_of_a_huge_answer_is_short() -> None:
     """A hostile answer cannot make the reason as long as itself."""
-    found = Judge({"type": "object"}).outcome(said(json.dumps(["x" * 100_000])))
+    found = Judge(json_form({"type": "object"})).outcome(said(json.dumps(["x" * 100_000])))
     assert len(found.reason or "") < 500
 
 
@@ -125,14 +131,14 @@ def test_reason_of_a_huge_answer_is_short() -> None:
 )
 def test_formats_are_checked(form: str, good: str, bad: str) -> None:
     """String formats that every machine can check alike are checked."""
-    judge = Judge({"type": "string", "format": form})
+    judge = Judge(json_form({"type": "string", "format": form}))
     assert judge.outcome(said(json.dumps(good))).outcome is Outcome.SUCCEEDED
     assert judge.outcome(said(json.dumps(bad))).outcome is Outcome.INVALID
 
 
 def test_repeated_texts_keep_their_verdict() -> None:
     """Remembering verdicts changes none of them, also once the memory is full."""
-    judge = Judge({"type": "integer"})
+    judge = Judge(json_form({"type": "integer"}))
     texts = [str(n) if n % 2 else f"{n}.5" for n in range(5000)]
     first = [judge.outcome(said(text)) for text in texts]
     again = [judge.outcome(said(text)) for text in texts]
@@ -155,7 +161,7 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_any_json_value_round_trips(value: object) -> None:
     """The canonical result means the same value, and is the same for every spelling of it."""
-    judge = Judge({})
+    judge = Judge(json_form({}))
     result = judge.outcome(said(json.dumps(value))).result
     spaced = judge.outcome(said(json.dumps(value, indent=2, ensure_ascii=False))).result
     assert result is not None

@@ -23,7 +23,7 @@ def preflight(world: World, tail: str, head: str | None = None) -> tuple[Problem
     loaded = world.load(tail) if head is None else world.load(tail, head)
     table, problems = open_inputs(world.engine, world.root, loaded, {})
     assert table is not None, problems
-    return output_problems(world.engine, world.root, loaded, table, world.schema)
+    return output_problems(world.engine, world.root, loaded, table, world.form)
 
 
 def select(sql: str, path: str = "out/a.jsonl") -> str:

@@ -49,6 +49,7 @@ def test_results_have_every_promised_column(answered: World) -> None:
         "key": "T-1",
         "key_json": '"T-1"',
         "result": "one",
+        "content": [{"type": "text", "text": "one"}],
         "text": "one",
         "status": "succeeded",
         "stop_reason": "end_turn",

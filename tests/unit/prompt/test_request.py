@@ -58,7 +58,7 @@ def test_params_hold_everything_of_the_spec(
         '"tools":[{"input_schema":{"type":"object"},"name":"look"}]}'
     )
     assert renderer.columns_used == ("due", "id", "subject")
-    assert renderer.schema == {"type": "object", "properties": {"label": {"type": "string"}}}
+    assert renderer.sent_schema == {"type": "object", "properties": {"label": {"type": "string"}}}
 
 
 def test_a_schema_can_stand_in_a_file(

@@ -119,7 +119,7 @@ class History:
     def process(self) -> None:
         """Run one process to its end, or until it is killed."""
         with self.session() as session, session.writer("run") as ledger:
-            job = Job(loaded=self.loaded, judge=Judge(None))
+            job = Job(loaded=self.loaded, judge=Judge())
             worker = Worker(session=session, ledger=ledger, api=session.api())
             drive = Drive(worker=worker, jobs={job.name: job}, judge=lambda _digest: job.judge)
             drive.resume()
