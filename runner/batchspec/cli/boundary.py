@@ -149,7 +149,7 @@ def _bug(error: Exception, terminal: Terminal, argv: Sequence[str]) -> int:
 def _show_error(terminal: Terminal, code: str, message: str, hint: str) -> None:
     from batchspec.report.hygiene import clean_block  # noqa: PLC0415 - only when there is an error
 
-    message, hint = terminal.redacted(message), terminal.redacted(hint)
+    message, hint = (terminal.addressed(terminal.redacted(part)) for part in (message, hint))
     if terminal.format == "json" and not terminal.stdout_lost:
         error = {"code": code, "message": message, "hint": hint}
         with contextlib.suppress(BrokenPipeError):

@@ -45,6 +45,7 @@ def _dispatch(argv: Sequence[str], terminal: Terminal) -> Result:
     module = command_module(namespace.command)
     args = record(module.Arguments, namespace)
     terminal.configure(format=args.format, color=not args.no_color)
+    terminal.emulate = getattr(args, "emulate", False)
     return module.run(args, terminal)
 
 

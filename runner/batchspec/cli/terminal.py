@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from batchspec.report.style import Style
 
 _SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+_EMULATED = (
+    r"`batchspec (plan|run|apply|status|collect|cancel|recover|show|verify|diff|record)\b"
+    r"(?![^`]* --emulate)"
+)
+"""Commands in messages that take ``--emulate`` and lack it."""
 
 
 class Terminal:
@@ -43,6 +48,8 @@ class Terminal:
         self.stderr = stderr
         self.environ = environ
         self.format = "text"
+        self.emulate = False
+        """Whether the command works on emulated state, and so whatever it tells to type."""
         self.stdout_lost = False
         """Whether stdout takes nothing any more; errors then go to stderr in every format."""
         self.root: Path | None = None
@@ -135,7 +142,15 @@ class Terminal:
     def note(self, text: str) -> None:
         """Write lines to stderr. A closed stderr is no reason to stop work that costs money."""
         with contextlib.suppress(BrokenPipeError):
-            print(self.redacted(text), file=self.stderr, flush=True)
+            print(self.addressed(self.redacted(text)), file=self.stderr, flush=True)
+
+    def addressed(self, text: str) -> str:
+        """Return text whose commands keep ``--emulate``: following it must not cost money."""
+        if not self.emulate or "`batchspec " not in text:
+            return text
+        import re  # noqa: PLC0415 - `--help` needs none
+
+        return re.sub(_EMULATED, r"`batchspec \1 --emulate", text)
 
     def redacted(self, text: str) -> str:
         """Return text without the values of `secret_names`: an error may quote a header."""

@@ -72,7 +72,7 @@ def _read(selection: Selection, args: Arguments, terminal: Terminal) -> StatusRe
 def _result(report: StatusReport, terminal: Terminal, problems: tuple[Problem, ...]) -> Result:
     return Result(
         exit_code=PROBLEMS if has_errors(problems) else DONE,
-        text=status_text(report, style=terminal.out_style),
+        text=terminal.addressed(status_text(report, style=terminal.out_style)),
         json=status_json(report),
         problems=problems,
     )

@@ -38,10 +38,11 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     )
     with session:
         findings = verify(session, selection.specs)
+    text = findings_text(findings, len(selection.specs), style=terminal.out_style)
     unread = PROBLEMS if has_errors(problems) else DONE
     return Result(
         exit_code=ITEMS_FAILED if findings else unread,
-        text=findings_text(findings, len(selection.specs), style=terminal.out_style),
+        text=terminal.addressed(text),
         json=findings_json(findings),
         problems=problems,
     )
