@@ -47,6 +47,8 @@ class Baseline:
     """What rendering read, but for the rows: hashes hold under the same digest only."""
     parts: Mapping[str, str]
     """Digest per named part of the request (`Renderer.parts`), for reasons."""
+    files: Mapping[str, str]
+    """Digest per file that the prompt read (`Renderer.files`), for reasons."""
     key: tuple[str, ...]
     """The key's columns."""
     rows: int
@@ -67,6 +69,7 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
             items=paths.items,
             render_digest=str(meta["render_digest"]),
             parts={str(name): str(digest) for name, digest in meta["parts"].items()},
+            files={str(name): str(digest) for name, digest in meta.get("files", {}).items()},
             key=tuple(str(name) for name in meta["key"]),
             rows=int(meta["rows"]),
         )

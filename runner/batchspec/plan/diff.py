@@ -18,9 +18,11 @@ from batchspec.inputs.columns import quote_literal
 from batchspec.inputs.engine import AuthorSqlError, Engine
 from batchspec.inputs.tables import InputTable, row_select
 from batchspec.plan.baseline import Baseline, BaselinePaths, read_baseline
+from batchspec.plan.examples import choose_examples, examples_of
 from batchspec.plan.items import ItemTable
-from batchspec.plan.model import Action, Outcome, Reason
+from batchspec.plan.model import Action, JsonKey, Outcome, Reason
 from batchspec.plan.questions import Spool
+from batchspec.plan.reasons import action_expression, changed_files, changed_parts
 from batchspec.plan.render import COLUMNS, RenderJob, Renders
 from batchspec.problems import Problem
 from batchspec.spec.model import Spec
@@ -29,15 +31,6 @@ _NAMED = 5
 _NOTHING_KNOWN = (
     "(SELECT NULL::BLOB AS hash, NULL::UTINYINT AS outcome, NULL::USMALLINT AS attempt LIMIT 0)"
 )
-_PARTS = (
-    ("model", Reason.MODEL),
-    ("schema", Reason.SCHEMA),
-    ("params", Reason.PARAMS),
-    ("vars", Reason.VARS),
-    ("prompt", Reason.PROMPT),
-    ("cache", Reason.CACHE),
-)
-"""Parts of a request in the order in which a changed one is named as the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +41,8 @@ class DiffOptions:
     """Ask again for items whose retries are spent."""
     hold_canceled: bool = False
     """Count canceled items as failed instead of asking again."""
+    examples: bool = False
+    """Keep the requests of a few items whose question changed."""
 
 
 def diff_items(  # noqa: PLR0913 - the contract of the plan room: each is independent
@@ -130,6 +125,8 @@ class _Diff:
         """Held rows whose question is not answered for good."""
         self.removed = 0
         self.removed_keys = "k0"
+        self.former: dict[JsonKey, bytes] = {}
+        """Hashes that the examples had before."""
 
     @property
     def reused(self) -> Baseline | None:
@@ -146,6 +143,8 @@ class _Diff:
         """Make the table of all items that are not simply unchanged; False: do not believe it."""
         self._match_rows()
         self._find_odd(options)
+        if options.examples:
+            self._choose_examples()
         self._render()
         if self.problems:
             return True
@@ -168,9 +167,29 @@ class _Diff:
             meta={
                 "render_digest": renderer.render_digest,
                 "parts": dict(renderer.parts),
+                "files": dict(renderer.files),
                 "key": list(self.table.key),
             },
+            changed_files=self._changed_files(),
+            examples=tuple(
+                examples_of(
+                    self.engine, f"{self.prefix}_work", self.keys, self.former, self.job.kept
+                )
+            ),
         )
+
+    def _changed_files(self) -> tuple[str, ...]:
+        """Return the changed files of the prompt, when they are why an item is submitted."""
+        if self.baseline is None or self._changed_part(self.baseline) is not Reason.FILES:
+            return ()
+        return changed_files(self.job.renderer.files, self.baseline)
+
+    def _choose_examples(self) -> None:
+        """Choose fresh items that were asked before; their requests are kept while rendering."""
+        if self.baseline is not None and self.held < self.table.count:
+            fresh = f"{self.prefix}_fresh"
+            self.former = choose_examples(self.engine, fresh, self.keys, self.baseline)
+            self.job.keep = frozenset(self.former)
 
     def _match_rows(self) -> None:
         """Split items into those the baseline answers for and fresh ones; find what is gone."""
@@ -325,35 +344,17 @@ class _Diff:
 
     def _changed_part(self, baseline: Baseline) -> Reason:
         """Return the reason of an item whose row is as it was."""
-        parts = self.job.renderer.parts
-        for name, reason in _PARTS:
-            if parts.get(name) != baseline.parts.get(name):
-                return reason
+        changed = changed_parts(self.job.renderer.parts, baseline)
+        if changed:
+            return changed[0]
         if baseline.render_digest != self.job.renderer.render_digest:
             return Reason.PROMPT
         return Reason.INPUT if self.job.renderer.reads_files else Reason.NEW
 
     def _action(self, options: DiffOptions) -> str:
-        """Return the SQL expression for an item's action from its outcome and attempt."""
-        spec = self.spec
-        failed = Action.SUBMIT if options.retry_failed else Action.FAILED
-        invalid = {
-            "keep": f"'{Action.UNCHANGED}'",
-            "fail": f"'{failed}'",
-            "retry": f"if(attempt < {int(spec.response.attempts)}, '{Action.SUBMIT}', '{failed}')",
-        }[spec.response.on_invalid]
-        canceled = failed if options.hold_canceled else Action.SUBMIT
-        return (
-            f"CASE WHEN outcome IS NULL THEN '{Action.SUBMIT}'"
-            f" WHEN outcome = {int(Outcome.IN_FLIGHT)} THEN '{Action.IN_FLIGHT}'"
-            f" WHEN outcome IN ({int(Outcome.SUCCEEDED)}, {int(Outcome.UNCHECKED)})"
-            f" THEN '{Action.UNCHANGED}'"
-            f" WHEN outcome = {int(Outcome.INVALID)} THEN {invalid}"
-            f" WHEN outcome IN ({int(Outcome.ERRORED)}, {int(Outcome.MISSING)})"
-            f" AND attempt <= {int(spec.retry.errored)} THEN '{Action.SUBMIT}'"
-            f" WHEN outcome = {int(Outcome.EXPIRED)} AND attempt <= {int(spec.retry.expired)}"
-            f" THEN '{Action.SUBMIT}'"
-            f" WHEN outcome = {int(Outcome.CANCELED)} THEN '{canceled}' ELSE '{failed}' END"
+        """Return the SQL expression for an item's action."""
+        return action_expression(
+            self.spec, retry_failed=options.retry_failed, hold_canceled=options.hold_canceled
         )
 
     def _state_table(self, name: str, select: str) -> None:

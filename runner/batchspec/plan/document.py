@@ -19,8 +19,10 @@ from batchspec.plan.model import (
     Outcome,
     Plan,
     Reason,
+    Reworded,
     SpecPlan,
 )
+from batchspec.plan.wording import Piece, Rewording, Wording
 
 FORMAT_VERSION = 1
 _REASONS = (
@@ -33,6 +35,7 @@ _REASONS = (
     Reason.SCHEMA,
     Reason.VARS,
     Reason.CACHE,
+    Reason.FILES,
 )
 """The contract's six first; what came later follows."""
 
@@ -84,6 +87,8 @@ def read_spec(document: Mapping[str, Any], changes: list[Mapping[str, Any]]) -> 
         estimate=_read_estimate(document["estimate"]),
         changes=tuple(_read_change(change) for change in changes),
         digests=dict(document.get("digests", {})),
+        changed_files=tuple(document.get("changed_files", ())),
+        reworded=tuple(_read_reworded(item) for item in document.get("reworded", ())),
     )
 
 
@@ -137,6 +142,10 @@ def spec_document(spec: SpecPlan) -> dict[str, Any]:
         "estimate": _estimate(spec.estimate),
         "changes": [_change(change) for change in spec.changes],
     }
+    if spec.changed_files:
+        document["changed_files"] = list(spec.changed_files)
+    if spec.reworded:
+        document["reworded"] = [_reworded(item) for item in spec.reworded]
     if spec.digests:
         document["digests"] = dict(sorted(spec.digests.items()))
     return document
@@ -165,6 +174,43 @@ def _change(change: Change) -> dict[str, Any]:
     if change.outcome is not None:
         document["outcome"] = change.outcome.name.lower()
     return document
+
+
+def _reworded(item: Reworded) -> dict[str, Any]:
+    return {
+        "key": json.loads(item.key),
+        "reason": item.reason.value,
+        **rewording_document(item.rewording),
+    }
+
+
+def rewording_document(rewording: Rewording) -> dict[str, Any]:
+    """Return what differs between two requests as JSON data."""
+    return {
+        "places": [
+            {"path": wording.path, "pieces": [_piece(piece) for piece in wording.pieces]}
+            for wording in rewording.wordings
+        ],
+        "more_places": rewording.more,
+    }
+
+
+def _piece(piece: Piece) -> dict[str, Any]:
+    if piece.op == "skipped":
+        return {"op": piece.op, "characters": piece.characters}
+    return {"op": piece.op, "text": piece.text}
+
+
+def _read_reworded(document: Mapping[str, Any]) -> Reworded:
+    wordings = tuple(
+        Wording(path=place["path"], pieces=tuple(Piece(**piece) for piece in place["pieces"]))
+        for place in document["places"]
+    )
+    return Reworded(
+        key=json.dumps(document["key"], ensure_ascii=False, separators=(",", ":")),
+        reason=Reason(document["reason"]),
+        rewording=Rewording(wordings=wordings, more=document["more_places"]),
+    )
 
 
 def _totals(specs: tuple[SpecPlan, ...]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ MERKLE_FANOUT = 1024
 MAX_ATTEMPT = 65_535
 """Attempts are stored as 16-bit numbers."""
 
+H26_START = len("c1-") + 8 + len("-")
+"""Where `h26_of` stands in a custom_id."""
 _H26 = 26
 _H26_BYTES = 17
 """Bytes of a digest that hold the bits of its 26 characters."""
@@ -93,6 +95,11 @@ def id_stems(namespace: str, digests: Sequence[bytes], tag: str) -> list[bytes]:
     head, tail = b"c1-%b-" % namespace.encode(), b"-%b-a" % tag.encode()
     step = _PADDED * 8 // 5
     return [head + text[at : at + _H26] + tail for at in range(0, len(text), step)]
+
+
+def h26_of(digest: bytes) -> str:
+    """Return what a custom_id says of a 32-byte request hash: its first 130 bits."""
+    return _base32(digest[:_H26_BYTES])[:_H26]
 
 
 def parse_custom_id(text: str) -> CustomId | None:

@@ -13,6 +13,7 @@ from typing import Any
 from batchspec.inputs.engine import Engine
 from batchspec.plan.baseline import BaselinePaths, write_baseline
 from batchspec.plan.estimate import Sizes
+from batchspec.plan.examples import Example
 from batchspec.plan.hashing import MERKLE_FANOUT, merkle_root
 from batchspec.plan.model import Action, Change, Counts, Outcome, Reason
 from batchspec.plan.questions import Entry, Question
@@ -38,6 +39,10 @@ class ItemTable:
     """The typed key columns of those; they are the baseline's."""
     meta: Mapping[str, Any]
     """What the next baseline is stamped with."""
+    changed_files: tuple[str, ...] = ()
+    """Files of the prompt whose content is not what it was."""
+    examples: tuple[Example, ...] = ()
+    """A few of the items whose question changed, in key order."""
 
     @property
     def relation(self) -> str:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from batchspec.plan.wording import Rewording
+
 JsonKey = str
 """An item's key as canonical JSON text: ``"T-17"``, ``17`` or ``["a",1]`` (quotes included)."""
 
@@ -57,6 +59,7 @@ class Reason(StrEnum):
     PARAMS = "params"
     SCHEMA = "schema"
     VARS = "vars"
+    FILES = "files"
     CACHE = "cache"
     RETRY = "retry"
 
@@ -110,6 +113,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reworded:
+    """How the request of one item that was asked before differs now; an example for people."""
+
+    key: JsonKey
+    reason: Reason
+    rewording: Rewording
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpecPlan:
     """What would be done for one spec."""
 
@@ -128,6 +140,10 @@ class SpecPlan:
     """Every submitted, failed and removed item, in key order, removed ones last."""
     digests: dict[str, str] = field(default_factory=dict)
     """``spec``, ``inputs`` (Merkle over key and request hash): what a saved plan is bound to."""
+    changed_files: tuple[str, ...] = ()
+    """Files that the prompt reads and whose content changed, sorted; for the reason ``files``."""
+    reworded: tuple[Reworded, ...] = ()
+    """How a few of the changed requests differ from what was asked before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,6 +58,11 @@ class Renders(Protocol):
         """Whether items name files whose content no column holds: a row says too little then."""
         ...
 
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Digest per file that the prompt reads."""
+        ...
+
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Return canonical params, files as references (`prompt.contents`); raise ItemError."""
         ...
@@ -100,6 +105,9 @@ class RenderJob:
     """Files are sent as ids of uploaded files."""
     on_progress: Callable[[int], None]
     """Told after every `CHUNK` rows how many are done."""
+    keep: frozenset[JsonKey] = frozenset()
+    """Items whose requests are kept as examples."""
+    kept: dict[JsonKey, bytes] = field(default_factory=dict)
     done: int = 0
     causes: dict[tuple[str, str, Place | None], _Cause] = field(default_factory=dict)
     """By code, what went wrong and where the template stands in the spec."""
@@ -115,6 +123,8 @@ class RenderJob:
             request = self._request(row)
             if request is None:
                 continue
+            if row.key_json in self.keep:
+                self.kept[row.key_json] = request
             measured = measure(request, uploaded=self.uploaded)
             keys.append(row.key_json)
             digests.append(row.digest)

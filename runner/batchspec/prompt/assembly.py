@@ -11,6 +11,7 @@ from batchspec.problems import Problem
 from batchspec.prompt.answer_form import form_of
 from batchspec.prompt.caching import MAX_BREAKPOINTS, Breakpoint, Place, Segment, place_breakpoint
 from batchspec.prompt.canonical import canonical_json, canonical_text
+from batchspec.prompt.contents import NAME
 from batchspec.prompt.layout import SYSTEM, Turn
 from batchspec.prompt.sent_schema import sent_schema
 from batchspec.prompt.shelf import IMAGES, has_large_context
@@ -66,23 +67,40 @@ class Assembly:
 
     def parts(self) -> dict[str, str]:
         """Return the digests that explain a change."""
-        template_files: dict[str, str] = {}
-        for slot in self.slots:
-            template_files |= slot.template.found.files
-        written = [
-            [turn.role, turn.plain, [block.written for block in turn.blocks]] for turn in self.turns
-        ]
+        written: list[Any] = []
+        for turn in self.turns:
+            said = {"turns": turn.file} if turn.file is not None else _written(turn)
+            if not written or written[-1] != said:  # a file of turns is named once
+                written.append(said)
         constants = [slot.constant for slot in self.slots if isinstance(slot.constant, dict)]
         key = self.spec.inputs.key or ("path",)
         marks = [[list(place), ttl] for place, ttl in self.breakpoint.marks]
         return {
-            "prompt": digest_of([written, template_files, list(key), constants]),
+            "prompt": digest_of([written, list(key)]),
+            "files": digest_of([self.files(), constants]),
             "model": digest_of(self.spec.model),
             "params": digest_of([self.spec.params, self.spec.max_tokens, self.identity.decode()]),
             "schema": digest_of(self.schema.identity),
             "vars": digest_of(self.spec.vars),
             "cache": digest_of([marks, self.breakpoint.ttl]),
         }
+
+    def files(self) -> dict[str, str]:
+        """Return the digest of each file whose content every request holds, by its path."""
+        found: dict[str, list[Any]] = {}
+        for slot in self.slots:
+            text = slot.template.text
+            held = dict(slot.template.found.files)
+            if text.file is not None:
+                held[text.file] = text.source
+            if isinstance(slot.constant, dict) and NAME in slot.constant:
+                held[slot.constant[NAME]["path"]] = slot.constant[NAME]["sha256"]
+            for name, content in held.items():
+                found[name] = [content]
+        for turn in self.turns:
+            if turn.file is not None:
+                found.setdefault(turn.file, []).append(_written(turn))
+        return {name: digest_of(found[name]) for name in sorted(found)}
 
     def columns_used(self) -> set[str]:
         """Return the columns that any template depends on."""
@@ -189,6 +207,10 @@ class Assembly:
 
 def _is_image(block: Block) -> bool:
     return isinstance(block.value, dict) and block.value.get("type") == "image"
+
+
+def _written(turn: Turn) -> list[Any]:
+    return [turn.role, turn.plain, [block.written for block in turn.blocks]]
 
 
 def digest_of(value: Any) -> str:

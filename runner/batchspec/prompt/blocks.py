@@ -45,7 +45,7 @@ class BlockReader:
         slot = None if text is None else self._made(text, _visible(text))
         if text is None or slot is None:
             return None
-        return Block(value=slot, written=text.source)
+        return Block(value=slot, written=text.written)
 
     def block(self, raw: dict[str, Any], path: NodePath) -> Block | None:
         """Read one block of a list."""
@@ -57,7 +57,7 @@ class BlockReader:
             return None
         if value.get("type") == "text" and isinstance(value.get("text"), Slot):
             rest = {name: inner for name, inner in shape.items() if name not in {"type", "text"}}
-            written = [value["text"].template.text.source, rest]
+            written = [value["text"].template.text.written, rest]
         return Block(value=value, written=written, cache=_CACHE.get(raw.get("cache", False)))
 
     def _value(self, raw: dict[str, Any], path: NodePath) -> dict[str, Any]:

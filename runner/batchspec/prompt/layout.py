@@ -33,6 +33,8 @@ class Turn:
     blocks: tuple[Block, ...]
     plain: bool
     """Written as one text rather than as a list of blocks."""
+    file: str | None = None
+    """The file of turns that it stands in; None: it stands in the spec."""
 
     @property
     def slots(self) -> tuple[Slot, ...]:
@@ -53,7 +55,7 @@ def read_turns(
     for role, content, path in _contents(loaded.spec):
         if role is None:
             found, more = read_turn_file(root, loaded, content.file, path)
-            turns += [_fixed(role, said) for role, said in found]
+            turns += [_fixed(role, said, content.file) for role, said in found]
             problems += more
         else:
             turns.append(_turn(reader, role, content, path))
@@ -84,9 +86,9 @@ def _turn(reader: BlockReader, role: Role, content: Any, path: NodePath) -> Turn
     return Turn(role=role, blocks=found, plain=False)
 
 
-def _fixed(role: Literal["user", "assistant", "system"], said: Any) -> Turn:
+def _fixed(role: Literal["user", "assistant", "system"], said: Any, file: str) -> Turn:
     """Return a turn of a file: nothing in it is a template."""
     if isinstance(said, str):
-        return Turn(role=role, blocks=(Block(value=said, written=[said]),), plain=True)
+        return Turn(role=role, blocks=(Block(value=said, written=[said]),), plain=True, file=file)
     blocks = tuple(Block(value=block, written=[block]) for block in said)
-    return Turn(role=role, blocks=blocks, plain=False)
+    return Turn(role=role, blocks=blocks, plain=False, file=file)

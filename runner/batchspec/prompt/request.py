@@ -44,7 +44,9 @@ class Renderer:
     """
 
     parts: dict[str, str]
-    """Hex digest by what it covers: prompt, model, params, schema, vars, cache. For reasons."""
+    """Hex digest by what it covers, for reasons: prompt, files, model, params, schema and so on."""
+    files: dict[str, str]
+    """Hex digest of each file that the prompt reads, by its path. For reasons."""
     render_digest: str
     """Hex digest over everything that rendering reads, except the row."""
     identity: bytes
@@ -68,6 +70,7 @@ class Renderer:
         self, plan: Assembly, pieces: Sequence[bytes], slots: Sequence[Slot], scope: Scope
     ) -> None:
         self.parts = plan.parts()
+        self.files = plan.files()
         self.render_digest = digest_of(
             {"parts": self.parts, "version": RENDER_VERSION, "jinja2": jinja2.__version__}
         )

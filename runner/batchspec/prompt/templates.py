@@ -75,6 +75,11 @@ class Text:
     """The file it was read from, relative to the root; None when it stands in the spec."""
 
     @property
+    def written(self) -> Any:
+        """What the spec says: the template itself, or the file that it stands in."""
+        return self.source if self.file is None else {"file": self.file}
+
+    @property
     def name(self) -> str:
         """How messages call it: the file, or ``prompt.user``."""
         if self.file is not None:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from batchspec.plan.model import Action, Change, Estimate, Plan, SpecPlan
 from batchspec.report.figures import UNKNOWN_PRICE, count, money, number, size
 from batchspec.report.hygiene import clean_line
+from batchspec.report.wording import wording_lines
 
 NAMED_CHANGES = 50
 """So many changes of a spec are named; the rest are counted."""
@@ -24,7 +25,11 @@ _TICKS = re.compile("`+")
 def plan_markdown(plan: Plan) -> str:
     """Return a headline, a table of counts and prices, and the changes of each spec folded."""
     blocks = [f"### batchspec: {_headline(plan)}", "\n".join(_table(plan.specs))]
-    blocks += [_details(spec) for spec in plan.specs if spec.changes or spec.estimate.notes]
+    for spec in plan.specs:
+        if spec.changes or spec.estimate.notes:
+            blocks.append(_details(spec))
+        if spec.reworded:
+            blocks.append(_rewordings(spec))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -75,10 +80,24 @@ def _prices(spec: SpecPlan) -> tuple[str, str]:
 
 
 def _details(spec: SpecPlan) -> str:
-    lines = list(_lines(spec))
+    return _folded(f"{_name(spec.name)}: {_reasons(spec)}", list(_lines(spec)), "diff")
+
+
+def _rewordings(spec: SpecPlan) -> str:
+    """Return what changed in a few requests, word by word."""
+    lines: list[str] = []
+    for item in spec.reworded:
+        lines.append(f"{clean_line(item.key, _KEY_LIMIT)} ({item.reason.value})")
+        lines += wording_lines(item.rewording)
+    examples = count(len(spec.reworded), "changed request")
+    return _folded(f"{_name(spec.name)}: {examples}, word by word", lines, "text")
+
+
+def _folded(summary: str, lines: Sequence[str], kind: str) -> str:
+    """Return lines behind a summary, in a fence that none of them can close."""
     fence = "`" * max(3, 1 + max((len(run) for run in _TICKS.findall("\n".join(lines))), default=0))
-    summary = f"<details><summary>{_name(spec.name)}: {_reasons(spec)}</summary>"
-    return "\n".join([summary, "", f"{fence}diff", *lines, fence, "", "</details>"])
+    head = f"<details><summary>{summary}</summary>"
+    return "\n".join([head, "", f"{fence}{kind}", *lines, fence, "", "</details>"])
 
 
 def _lines(spec: SpecPlan) -> Iterator[str]:

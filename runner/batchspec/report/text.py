@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from batchspec.plan.model import Action, Change, Counts, Estimate, Plan, SpecPlan
+from batchspec.plan.model import Action, Change, Counts, Estimate, Plan, Reason, SpecPlan
 from batchspec.report.figures import (
     UNKNOWN_PRICE,
     count,
@@ -17,6 +17,7 @@ from batchspec.report.figures import (
 )
 from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
+from batchspec.report.wording import wording_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +48,7 @@ def plan_text(
 
 def _spec(spec: SpecPlan, style: Style, command: str) -> str:
     head = f"{style.bold(spec.name)} ({clean_line(spec.model)}), {count(spec.items, 'item')}"
-    lines = [head, *_actions(spec, style, command)]
+    lines = [head, *_actions(spec, style, command), *_reworded(spec, style)]
     if spec.requests:
         lines += ["", *_price(spec)]
         lines += [f"  note: {clean_line(note)}" for note in spec.estimate.notes]
@@ -60,7 +61,7 @@ def _actions(spec: SpecPlan, style: Style, command: str) -> Iterator[str]:
     for reason, items in spec.reasons.items():
         if items:
             sample = keys.sample(Action.SUBMIT, reason.value, items)
-            yield _line(style.good("+"), items, reason.value, sample)
+            yield _line(style.good("+"), items, _reason(reason, spec), sample)
     if spec.counts.duplicate:
         yield f"    {_shared(spec.counts)}"
     if spec.counts.in_flight:
@@ -80,6 +81,13 @@ def _line(mark: str, items: int, word: str, sample: str) -> str:
     return f"  {mark} {number(items)} {word}" + (f": {sample}" if sample else "")
 
 
+def _reason(reason: Reason, spec: SpecPlan) -> str:
+    """Return a reason in a word; of changed files, their names too."""
+    if reason is not Reason.FILES or not spec.changed_files:
+        return reason.value
+    return f"{reason.value} ({some_keys(spec.changed_files, len(spec.changed_files))})"
+
+
 def _shared(counts: Counts) -> str:
     """Say that some items are answered by another item's request."""
     if counts.duplicate == 1:
@@ -97,6 +105,14 @@ def _failures(spec: SpecPlan, command: str) -> Iterator[str]:
         rest = spec.counts.failed - len(failed[:_NAMED_FAILURES])
         yield f"      and {number(rest)} more"
     yield f"      Their retries are spent; `{command} --retry-failed` asks again."
+
+
+def _reworded(spec: SpecPlan, style: Style) -> Iterator[str]:
+    """Show what changed in a few requests, word by word."""
+    for item in spec.reworded:
+        yield ""
+        yield f"  changed for {key_label(item.key)} ({item.reason.value}):"
+        yield from wording_lines(item.rewording, style, indent="  ")
 
 
 def _price(spec: SpecPlan) -> Iterator[str]:

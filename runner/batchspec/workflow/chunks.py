@@ -12,7 +12,7 @@ from pathlib import Path
 
 from batchspec.api.port import CreateBody
 from batchspec.durable import PIECE
-from batchspec.plan.hashing import CustomId, id_stems, parse_custom_id
+from batchspec.plan.hashing import id_stems, parse_custom_id
 from batchspec.plan.pack import Packable, Packed, pack
 from batchspec.plan.questions import Question, Spool
 from batchspec.problems import Problem
@@ -23,7 +23,6 @@ from batchspec.workflow.context import Session
 
 _HEAD, _TAIL = b'{"requests":[', b"]}"
 _ID_START = len(b'{"custom_id":"')
-_BEFORE_PARAMS = b'","params":'
 _BLOCK = 1000
 """Questions whose ids are made at once."""
 
@@ -160,19 +159,6 @@ def segment_claims(session: Session, segment: str) -> Iterator[Claim]:
         parsed = parse_custom_id(name)
         if parsed is not None:
             yield parsed.digest16, parsed.attempt
-
-
-def former_requests(session: Session, segment: str) -> Iterator[tuple[CustomId, bytes]]:
-    """Yield id and params of what a request segment sent, in order.
-
-    Raises:
-        StateFailure: when the segment is missing or damaged.
-    """
-    for line in session.segments.lines(segment):
-        end = line.index(b'"', _ID_START)
-        parsed = parse_custom_id(line[_ID_START:end].decode())
-        if parsed is not None:
-            yield parsed, line[end + len(_BEFORE_PARAMS) : -1]
 
 
 def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
 from batchspec.workflow.counting import Counted, count_sample, drained
+from batchspec.workflow.former import reworded
 from batchspec.workflow.preflight import preflight
 from batchspec.workflow.pricing import Pricing
 
@@ -51,6 +52,8 @@ class PlanOptions:
     """List every change; a run needs the counts only."""
     count_tokens: int = 0
     """Have the API count the input tokens of so many of the questions; 0: estimate locally."""
+    examples: bool = False
+    """Show how a few of the changed requests differ from what was asked before."""
     tell: Callable[[Event], None] = lambda _: None
     """Told what happens on the way."""
 
@@ -186,7 +189,11 @@ def plan_one(
         baseline=session.baseline(loaded.spec.name),
         known=known,
         spool=spool,
-        options=DiffOptions(retry_failed=options.retry_failed, hold_canceled=options.hold_canceled),
+        options=DiffOptions(
+            retry_failed=options.retry_failed,
+            hold_canceled=options.hold_canceled,
+            examples=options.examples and reader is not None,
+        ),
     )
     problems += found
     if items is None:
@@ -202,6 +209,8 @@ def plan_one(
     )
     priced = pricing.estimate(items, counted)
     plan = _spec_plan(loaded.spec, items, priced, batches, options)
+    if reader is not None and items.examples:
+        plan = replace(plan, reworded=reworded(session, reader, items.examples))
     planned = Planned(
         plan=plan,
         items=items,
@@ -235,6 +244,7 @@ def _spec_plan(
         estimate=priced,
         changes=tuple(items.changes()) if options.changes else (),
         digests={"spec": spec_digest(spec), "inputs": items.inputs_digest()},
+        changed_files=items.changed_files,
     )
 
 

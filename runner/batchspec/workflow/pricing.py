@@ -27,10 +27,10 @@ from batchspec.prompt.request import Renderer
 from batchspec.spec.model import Spec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.workflow.chunks import former_requests
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.counting import Counted
+from batchspec.workflow.former import sent_requests
 
 SUBMISSIONS = 8
 """So many of a spec's newest collected submissions calibrate its next plan."""
@@ -116,7 +116,7 @@ def _past(
 
 def _sampled(session: Session, submissions: list[Submission]) -> Iterator[_Sampled]:
     for submission in submissions:
-        requests = former_requests(session, submission.segment or "")
+        requests = sent_requests(session, submission.segment or "")
         try:
             sample = list(itertools.islice(requests, SAMPLE))
         except StateFailure:

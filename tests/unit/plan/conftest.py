@@ -37,7 +37,7 @@ from batchspec.prompt.request import ItemError
 from batchspec.spec.model import Inputs, Output, Prompt, Spec
 
 IDENTITY = b"{}"
-PARTS = ("prompt", "model", "params", "schema", "vars", "cache")
+PARTS = ("prompt", "files", "model", "params", "schema", "vars", "cache")
 
 
 @dataclass
@@ -46,6 +46,7 @@ class Asks:
 
     version: str = "1"
     parts: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "1"))
+    files: dict[str, str] = field(default_factory=dict)
     identity: bytes = IDENTITY
     rendered: int = 0
     reads_files: bool = False

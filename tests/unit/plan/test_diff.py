@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchspec.inputs.tables import InputTable
+from batchspec.plan.diff import DiffOptions
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Counts, Reason
 
@@ -81,7 +82,7 @@ def test_changed_new_and_removed_rows_are_told_apart(world: World, rows: dict[ob
     assert removed.request_hash == world.hash("three").hex()
 
 
-@pytest.mark.parametrize("part", ["prompt", "model", "params", "schema", "vars", "cache"])
+@pytest.mark.parametrize("part", ["prompt", "files", "model", "params", "schema", "vars", "cache"])
 def test_a_changed_part_is_the_reason(world: World, part: str, rows: dict[object, str]) -> None:
     """What changed in the spec is named for every item that it changes."""
     world.applied(rows)
@@ -97,6 +98,38 @@ def test_the_first_differing_part_wins_over_later_ones(
     world.renderer.parts |= {"prompt": "2", "model": "2"}
     items = world.good({**rows, "a": "changed"})
     assert items.reasons == {Reason.INPUT: 1, Reason.MODEL: 2}
+
+
+def test_changed_files_are_named_when_they_are_the_reason(
+    world: World, rows: dict[object, str]
+) -> None:
+    """Edited, new and gone files; none when something else is the reason."""
+    world.renderer.files = {"a.md": "1", "b.md": "1", "c.md": "1"}
+    world.applied(rows)
+    world.renderer.files = {"a.md": "1", "b.md": "2", "d.md": "1"}
+    world.renderer.parts["files"] = "2"
+    assert world.good(rows).changed_files == ("b.md", "c.md", "d.md")
+    world.renderer.parts["prompt"] = "2"
+    assert world.good(rows).changed_files == ()
+
+
+def test_examples_are_what_was_asked_before_and_is_asked_anew(
+    world: World, rows: dict[object, str]
+) -> None:
+    """Two of changed rows and two of the changed spec, with the hash they had; no new items."""
+    world.applied(rows)
+    before = {key: world.hash(text) for key, text in rows.items()}
+    options = DiffOptions(examples=True)
+    assert world.good(rows, options).examples == ()
+    world.renderer.parts["prompt"] = "2"
+    found = world.good({**rows, "b": "changed", "aa": "new"}, options).examples
+    assert [(e.key_json, e.reason, e.former) for e in found] == [
+        ('"a"', "prompt", before["a"]),
+        ('"b"', "input", before["b"]),
+        ('"c"', "prompt", before["c"]),
+    ]
+    assert found[0].request == world.renderer.render({"text": "one"})
+    assert world.good({**rows, "b": "changed"}).examples == ()
 
 
 def test_a_new_render_version_that_makes_the_same_requests_asks_nothing(

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from batchspec.errors import Refused, StalePlan, UsageFailure
 from batchspec.plan import document, planfile
 from batchspec.plan.document import document_digest, plan_document
-from batchspec.plan.model import Action, Change, Plan, Reason
+from batchspec.plan.model import Action, Change, Plan, Reason, Reworded
 from batchspec.plan.planfile import read_plan, require_fresh, write_plan
 from batchspec.plan.sidecar import sidecar_of
+from batchspec.plan.wording import compare_requests
 
 
 def with_many(plan: Plan, count: int) -> Plan:
@@ -56,6 +57,7 @@ def test_the_document_is_the_contract(plan: Plan) -> None:
                         "schema": 0,
                         "vars": 0,
                         "cache": 0,
+                        "files": 0,
                     },
                     "requests": 2,
                     "batches": 1,
@@ -127,6 +129,22 @@ def test_a_saved_plan_is_read_as_it_was_and_written_alike(plan: Plan, tmp_path: 
     write_plan(tmp_path / "c.json", found)
     assert (tmp_path / "c.json").read_bytes() == (tmp_path / "a.json").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json", "c.json"]
+
+
+def test_examples_and_changed_files_survive_the_plan_file(plan: Plan, tmp_path: Path) -> None:
+    """They are part of what is reviewed, described by the schema and bound by the digest."""
+    rewording = compare_requests(
+        b'{"system":"Label these.","x":1}', b'{"system":"Label the.","x":2}'
+    )
+    spec = replace(
+        plan.specs[0],
+        changed_files=("a.md",),
+        reworded=(Reworded(key='["a",1]', reason=Reason.FILES, rewording=rewording),),
+    )
+    saved = replace(plan, specs=(spec,))
+    write_plan(tmp_path / "plan.json", saved)
+    assert read_plan(tmp_path / "plan.json").specs[0].reworded == spec.reworded
+    assert read_plan(tmp_path / "plan.json").specs[0].changed_files == ("a.md",)
 
 
 def test_many_changes_stand_beside_the_plan(plan: Plan, tmp_path: Path) -> None:

@@ -182,16 +182,18 @@ def test_uploaded_images_may_be_larger_than_base64(
     assert b'"path":"fat.png"' in renderer_of(compiled(text)).render({"id": 7})
 
 
-def test_a_constant_file_is_part_of_the_prompts_digest(
+def test_a_constant_file_is_one_of_the_files(
     write: Write, compiled: Compile, renderer_of: RendererOf
 ) -> None:
-    """Its bytes decide, so that a changed picture is a changed prompt."""
+    """Its bytes decide, so that a changed picture is the reason, by its name."""
     text = json.dumps({"prompt": {"user": [{"image": "a.png"}, {"text": "{{ id }}"}]}})
     write({"a.png": PNG})
     before = renderer_of(compiled(text))
     write({"a.png": PNG + b"more"})
     after = renderer_of(compiled(text))
-    assert before.parts["prompt"] != after.parts["prompt"]
+    assert {name for name in before.parts if before.parts[name] != after.parts[name]} == {"files"}
+    assert before.files.keys() == {"a.png"}
+    assert before.files != after.files
     assert not before.reads_files
 
 

@@ -49,18 +49,26 @@ def test_each_part_of_a_request_has_its_digest(
     write({"inc.md": "included"})
     before = renderer_of(compiled(json.dumps(BASE)))
     after = renderer_of(compiled(json.dumps({**BASE, **change})))
-    assert set(before.parts) == {"prompt", "model", "params", "schema", "vars", "cache"}
+    named = {"prompt", "files", "model", "params", "schema", "vars", "cache"}
+    assert set(before.parts) == named
     changed = {name for name in before.parts if before.parts[name] != after.parts[name]}
     assert changed == parts
     assert (before.render_digest != after.render_digest) == bool(parts)
 
 
-def test_included_files_count_as_prompt(
+def test_files_of_the_prompt_are_a_part_of_their_own(
     write: Write, compiled: Compile, renderer_of: RendererOf
 ) -> None:
-    """A changed include is a changed prompt."""
-    write({"inc.md": "included"})
-    before = renderer_of(compiled(json.dumps(BASE)))
-    write({"inc.md": "other"})
-    after = renderer_of(compiled(json.dumps(BASE)))
-    assert before.parts["prompt"] != after.parts["prompt"]
+    """A changed file, named or included, is not a changed prompt; another file's name is both."""
+    spec = {**BASE, "prompt": {**BASE["prompt"], "system": {"file": "system.md"}}}
+    write({"inc.md": "included", "system.md": LONG, "other.md": LONG})
+    before = renderer_of(compiled(json.dumps(spec)))
+    assert set(before.files) == {"inc.md", "system.md"}
+    for name in before.files:
+        write({"inc.md": "included", "system.md": LONG, name: f"{LONG} other"})
+        after = renderer_of(compiled(json.dumps(spec)))
+        assert {n for n in after.parts if after.parts[n] != before.parts[n]} == {"files"}
+        assert {n for n in after.files if after.files[n] != before.files[n]} == {name}
+    moved = {**spec, "prompt": {**BASE["prompt"], "system": {"file": "other.md"}}}
+    after = renderer_of(compiled(json.dumps(moved)))
+    assert {n for n in after.parts if after.parts[n] != before.parts[n]} == {"files", "prompt"}

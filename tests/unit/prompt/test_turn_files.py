@@ -63,15 +63,16 @@ def test_a_bad_line_is_named(
     assert why in problem.detail
 
 
-def test_the_file_is_part_of_the_prompt(write: Write, compiled: Compile) -> None:
-    """Other examples are another prompt."""
+def test_the_file_is_one_of_the_files(write: Write, compiled: Compile) -> None:
+    """Other examples in it are another content of that file, and the same prompt."""
     write({"shots.jsonl": '{"user": "a", "assistant": "b"}'})
     before, _ = compiled(SPEC)
     write({"shots.jsonl": '{"user": "a", "assistant": "c"}'})
     after, _ = compiled(SPEC)
     assert before is not None
     assert after is not None
-    assert before.parts["prompt"] != after.parts["prompt"]
+    assert {name for name in before.parts if before.parts[name] != after.parts[name]} == {"files"}
+    assert before.files.keys() == after.files.keys() == {"shots.jsonl"}
 
 
 def test_a_file_of_turns_has_to_be_there(compiled: Compile) -> None:

@@ -89,7 +89,10 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     )
     with session, LineDisplay(terminal) as display:
         options = PlanOptions(
-            retry_failed=args.retry_failed, count_tokens=args.count_tokens, tell=display.show
+            retry_failed=args.retry_failed,
+            count_tokens=args.count_tokens,
+            examples=True,
+            tell=display.show,
         )
         plan, found = plan_specs(session, selection.specs, options)
         refused = () if plan is None else refusals(session, plan, selection.specs)
