@@ -10,7 +10,7 @@ ROWS := out/classify-packages.jsonl
 CODE := $(wildcard runner tests benchmarks)
 DEMO := BATCHSPEC_EMULATOR_ANSWERS=specs/answers.yaml $(BIN)/batchspec
 
-.PHONY: demo test check bench wheel crash clean
+.PHONY: demo test check bench wheel sdk-tests crash clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -72,6 +72,10 @@ wheel: $(READY)
 	  bin/batchspec init --template extraction extraction >/dev/null && \
 	  bin/batchspec --project extraction run --emulate
 	@rm -rf dist/try
+
+# The official Python SDK's own tests, from its source distribution, against the emulator.
+sdk-tests: $(READY)
+	@.ci/sdk-suite $(BIN)/python
 
 # The long form of the crash suite: kills at every step, many seeds.
 crash: $(READY)

@@ -51,6 +51,7 @@ _BETA_KEYS = frozenset(
         "fallbacks",
         "fallback_credit_token",
         "billing_policy",
+        "compaction",
         "thread",
         "user_profile_id",
     ]

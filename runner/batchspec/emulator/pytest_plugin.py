@@ -1,6 +1,6 @@
 """A pytest plugin: an emulator per test.
 
-Put ``pytest_plugins = ["batchspec.emulator.pytest_plugin"]`` into ``conftest.py``, then:
+It is there wherever batchspec is installed, and costs nothing until a test asks for it:
 
 .. code-block:: python
 
@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchspec.emulator.server import EmulatorSettings, RunningEmulator, start_emulator
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from batchspec.emulator.server import RunningEmulator
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +39,11 @@ def batchspec_emulator(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningEmulator]:
     """Run an emulator for one test, and point the environment at it."""
+    from batchspec.emulator.server import (  # noqa: PLC0415 - every pytest run loads this module
+        EmulatorSettings,
+        start_emulator,
+    )
+
     marker = request.node.get_closest_marker("batchspec_emulator")
     settings: dict[str, Any] = {"data_dir": tmp_path / "batchspec-emulator"}
     settings.update({} if marker is None else marker.kwargs)
