@@ -122,3 +122,27 @@ def test_two_emulators_give_different_ids(start: Start, rows: Rows) -> None:
     """Ids of one emulator are unknown to another, as those of two workspaces are."""
     first, second = start().probe, start().probe
     assert first.create(rows(1)) != second.create(rows(1))
+
+
+def test_the_date_can_stand_still(start: Start) -> None:
+    """The fault sends one Date header, whatever the time is; other answers keep theirs."""
+    probe = start(stepped=True).probe
+    probe.fault("frozen_date", "list")
+    dates = []
+    for _ in range(2):
+        dates.append(probe.call("GET", BATCHES).headers["date"])
+        probe.advance(3600)
+    assert dates[0] == dates[1] != probe.call("GET", "/v1/models").headers["date"]
+    probe.clear_faults()
+    probe.fault("frozen_date", "list", date="Mon, 23 Nov 2026 00:00:00 GMT")
+    assert probe.call("GET", BATCHES).headers["date"] == "Mon, 23 Nov 2026 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(("charset", "status"), [("utf-8", 200), ("latin-1", 400)])
+def test_json_is_utf_8(probe: Probe, rows: Rows, charset: str, status: int) -> None:
+    """Another charset is refused with its code."""
+    headers = {**probe.headers, "content-type": f"application/json; charset={charset}"}
+    answer = probe.call("POST", BATCHES, {"requests": rows(1)}, headers=headers)
+    assert answer.status == status
+    if status != 200:
+        assert answer.error["details"] == {"error_code": "unsupported_charset"}

@@ -26,7 +26,7 @@ TESTED: set[str] = {
     "truncate_at_line", "truncate_mid_line", "drop_every", "duplicate_every", "blank_lines",
     "unknown_ids", "unknown_result_type", "unknown_error_type", "garbage_line",
     "line_separators", "byte_order_mark", "results_404", "foreign_results_url",
-    "relative_results_url", "list_lag",
+    "relative_results_url", "list_lag", "list_ignores_cursor", "frozen_date",
 }  # fmt: skip
 
 

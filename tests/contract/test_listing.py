@@ -63,6 +63,16 @@ def test_unknown_cursor(start: Start, rows: Rows) -> None:
     assert page(lenient, "after_id=msgbatch_01lost") == ([], False)
 
 
+def test_a_listing_can_ignore_its_cursor(probe: Probe, rows: Rows) -> None:
+    """The fault gives the first page for ever; a client that only walks on would never end."""
+    made = [probe.create(rows(1)) for _ in range(3)][::-1]
+    probe.fault("list_ignores_cursor", "list")
+    for query in ("", f"&after_id={made[1]}", "&before_id=nothing"):
+        page = probe.call("GET", f"{BATCHES}?limit=2{query}").json
+        assert [batch["id"] for batch in page["data"]] == made[:2]
+        assert page["has_more"]
+
+
 def test_models_are_listed_and_found(probe: Probe) -> None:
     """Newest first, by id or alias, filtered by lifecycle, with capabilities."""
     models = probe.call("GET", "/v1/models?limit=1000").json

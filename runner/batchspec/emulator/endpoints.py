@@ -142,7 +142,10 @@ async def _list(call: Call) -> Prepared:
         lag = call.firing.option("list_lag", "seconds")
         until = math.inf if lag is None else emulator.clock.now() - lag
         ids = emulator.store.listing(call.workspace, until)
-        page = page_of(ids, call.request.query_params, cursors=_cursors(call), id_of=str)
+        query = dict(call.request.query_params)
+        if call.firing.has("list_ignores_cursor"):
+            query = {name: text for name, text in query.items() if name == "limit"}
+        page = page_of(ids, query, cursors=_cursors(call), id_of=str)
         records = [emulator.store.batch(call.workspace, batch_id) for batch_id in page.items]
         data = [
             _object(call, await emulator.settled(record))

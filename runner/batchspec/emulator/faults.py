@@ -155,6 +155,16 @@ KINDS: Mapping[str, Kind] = {
     "relative_results_url": Kind(
         says="Sends results_url without scheme and host.", times=None, endpoints=_OBJECTS
     ),
+    "list_ignores_cursor": Kind(
+        says="Answers the first page whatever `after_id` and `before_id` say.",
+        times=None,
+        endpoints=("list", "any"),
+    ),
+    "frozen_date": Kind(
+        says="Sends one and the same `Date` header: `date`, or that of the first call it strikes.",
+        options={"date": None},
+        times=None,
+    ),
     "list_lag": Kind(
         says="Leaves batches out of the listing for some emulated seconds after creation.",
         options={"seconds": ...},
@@ -195,6 +205,8 @@ class Fault:
     """Fitting calls so far."""
     struck: int = 0
     """Calls it has struck."""
+    kept: str | None = None
+    """What it remembers of the first call it struck."""
 
     def fires(self, endpoint: str, batch: str | None, seed: int) -> bool:
         """Return whether it strikes this call, and count the call."""

@@ -93,6 +93,7 @@ class Endpoint:
         request.scope["state"]["headers"] |= emulator.admit(self.name)
         prepared = await self.prepare(call)
         call.firing = emulator.faults.take(self.name, call.batch_id)
+        _freeze_date(call)
         slow = next(call.firing.of("slow_commit"), None)
         if slow is not None:
             emulator.later(slow.options["seconds"], prepared.act)
@@ -118,6 +119,7 @@ def admitted(emulator: Emulator, request: Request) -> Call:
         raise ApiError(401, "x-api-key header is required")
     workspace = _workspace(emulator, key, headers.get("anthropic-workspace-id"))
     request.scope["state"]["headers"]["anthropic-workspace-id"] = workspace
+    _check_charset(headers.get("content-type", ""))
     version = headers.get("anthropic-version")
     if version is None:
         raise ApiError(400, "anthropic-version: header is required")
@@ -131,6 +133,19 @@ def admitted(emulator: Emulator, request: Request) -> Call:
         any_model=emulator.settings.unknowns.unknown_model == "accept",
     )
     return Call(emulator=emulator, request=request, workspace=workspace, terms=terms)
+
+
+def _check_charset(content_type: str) -> None:
+    """Refuse JSON in another encoding than UTF-8 (fact sheet §2.5).
+
+    Raises:
+        ApiError: 400.
+    """
+    kind, *options = (part.strip().lower() for part in content_type.split(";"))
+    for option in options if kind == "application/json" else ():
+        name, _, value = option.partition("=")
+        if name == "charset" and value.strip('"') not in ("utf-8", "utf8", "us-ascii"):
+            raise ApiError(400, f"charset '{value}' is not supported", code="unsupported_charset")
 
 
 def _workspace(emulator: Emulator, key: str, named: str | None) -> str:
@@ -152,6 +167,13 @@ def _workspace(emulator: Emulator, key: str, named: str | None) -> str:
 def _bearer(header: str) -> str:
     scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _freeze_date(call: Call) -> None:
+    headers = call.request.scope["state"]["headers"]
+    for fault in call.firing.of("frozen_date"):
+        fault.kept = fault.kept or fault.options["date"] or headers["date"]
+        headers["date"] = fault.kept
 
 
 async def _before(call: Call) -> Response | None:

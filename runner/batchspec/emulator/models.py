@@ -39,6 +39,8 @@ class ModelFacts:
     """Whether ``output_config.effort`` is accepted."""
     thinking: tuple[str, ...]
     """``thinking.type`` values it accepts."""
+    thinking_up_to_high: tuple[str, ...] = ()
+    """Those of them that it accepts only up to effort high."""
     sampling: bool
     """Whether temperature, top_p and top_k work under ``2023-06-01``."""
     prefill: bool
@@ -96,6 +98,7 @@ def _new(  # noqa: PLR0913  (a row of the table below)
     *,
     minimum: int = 512,
     thinking: tuple[str, ...] = _ADAPTIVE_ONLY,
+    up_to_high: tuple[str, ...] = (),
     extended: bool = False,
     forced: bool = True,
     sampling: bool = False,
@@ -118,6 +121,7 @@ def _new(  # noqa: PLR0913  (a row of the table below)
         extended_output=extended,
         effort=True,
         thinking=thinking,
+        thinking_up_to_high=up_to_high,
         sampling=sampling,
         prefill=False,
         forced_tools=forced,
@@ -169,11 +173,24 @@ CATALOGUE: tuple[ModelFacts, ...] = (
     _new("claude-fable-5-2", "2026-11-09"),
     _new("claude-mythos-5-2", "2026-11-09"),
     _new("claude-haiku-5-5", "2026-10-07", thinking=_ADAPTIVE, extended=True),
-    _new("claude-sonnet-5-5", "2026-09-28", thinking=_BETWEEN, extended=True, forced=False),
+    _new(
+        "claude-sonnet-5-5",
+        "2026-09-28",
+        thinking=_BETWEEN,
+        up_to_high=("between_tools",),
+        extended=True,
+        forced=False,
+    ),
     _new("claude-opus-5-5", "2026-09-22", extended=True, forced=False),
     _new("claude-fable-5-1", "2026-09-01", forced=False),
     _new("claude-mythos-5-1", "2026-09-01", forced=False),
-    _new("claude-opus-5", "2026-07-24", thinking=_ADAPTIVE, extended=True),
+    _new(
+        "claude-opus-5",
+        "2026-07-24",
+        thinking=_ADAPTIVE,
+        up_to_high=("disabled",),
+        extended=True,
+    ),
     _new("claude-sonnet-5", "2026-06-30", minimum=1024, thinking=_ADAPTIVE, extended=True),
     _new("claude-fable-5", "2026-06-09"),
     _new("claude-mythos-5", "2026-06-09"),

@@ -21,6 +21,7 @@ STRICT_VERSION = "2026-10-21"
 EXTENDED_OUTPUT_BETA = "output-300k-2026-03-24"
 _EXTENDED_OUTPUT = 300_000
 _THINKING_MINIMUM = 1024
+_ABOVE_HIGH = ("xhigh", "max")
 
 _KEYS = frozenset(
     [
@@ -157,7 +158,8 @@ def _refused_fault(params: dict[str, Any], _model: ModelFacts, terms: Terms) -> 
         return "fallbacks: Fallbacks are not supported in batches"
     if params.get("thread"):
         return "thread: Threads are not supported in batches"
-    if params.get("billing_policy"):
+    policy = params.get("billing_policy")
+    if isinstance(policy, dict) and policy.get("bill_to") == "user_profile":
         return "billing_policy: Billing to a user profile is not supported in batches"
     own = params.get("user_profile_id")
     if own is not None and terms.profile is not None and own != terms.profile:
@@ -196,7 +198,14 @@ def _thinking_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) ->
     kind = thinking["type"]
     if kind not in model.thinking:
         return f"thinking.type: `{kind}` is not supported on {model.id}"
+    if kind in model.thinking_up_to_high and _effort(params) in _ABOVE_HIGH:
+        return f"thinking.type: `{kind}` is not supported on {model.id} at this effort"
     return _budget_fault(params, thinking) if kind == "enabled" else None
+
+
+def _effort(params: dict[str, Any]) -> Any:
+    config = params.get("output_config")
+    return config.get("effort") if isinstance(config, dict) else None
 
 
 def _budget_fault(params: dict[str, Any], thinking: dict[str, Any]) -> str | None:
