@@ -13,9 +13,11 @@ from batchspec.api.port import (
     ApiFailure,
     Batch,
     FailureKind,
+    FilePage,
     Page,
     ProcessingStatus,
     RequestCounts,
+    UploadedFile,
 )
 
 SPEND_CODES = frozenset(
@@ -99,6 +101,39 @@ def parse_page(body: bytes, headers: Mapping[str, str]) -> Page:
         emulated=headers.get("x-batchspec-emulator") == "1",
         workspace=headers.get("anthropic-workspace-id"),
     )
+
+
+def file_of(raw: Mapping[str, Any]) -> UploadedFile:
+    """Return the record of a file's metadata.
+
+    Raises:
+        ValueError: when a field that matters is missing or of another type.
+    """
+    try:
+        return UploadedFile(
+            id=str(raw["id"]),
+            name=str(raw["filename"]),
+            size=int(raw["size_bytes"]),
+            expires_at=_time(raw.get("expires_at")),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the answer is not a file: {error!r}") from error
+
+
+def parse_file(body: bytes) -> UploadedFile:
+    """Return the file of a 2xx answer to an upload. Raises ValueError."""
+    return file_of(orjson.loads(body))
+
+
+def parse_files(body: bytes) -> FilePage:
+    """Return the page of a 2xx answer to a list of files. Raises ValueError."""
+    raw = orjson.loads(body)
+    try:
+        files = tuple(file_of(item) for item in raw["data"])
+        following = raw.get("next_page")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the answer is not a page of files: {error!r}") from error
+    return FilePage(files=files, next_page=following if isinstance(following, str) else None)
 
 
 def parse_count(body: bytes) -> int:

@@ -9,23 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from batchspec.api.answers import failure_of, parse_batch, parse_count, parse_page
+from batchspec.api.answers import (
+    failure_of,
+    parse_batch,
+    parse_count,
+    parse_file,
+    parse_files,
+    parse_page,
+)
 from batchspec.api.models import LIFECYCLES, parse_models
 from batchspec.api.port import (
     ApiFailure,
     Batch,
     CreateBody,
     FailureKind,
+    FilePage,
     ModelPage,
     Page,
     ResultStream,
+    UploadedFile,
 )
 from batchspec.crashpoints import reached
+from batchspec.spec.headers import Headers
 
 if TYPE_CHECKING:
     import anthropic
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 OFFICIAL = "https://api.anthropic.com"
 BATCHES = "/v1/messages/batches"
 MODELS = "/v1/models"
+FILES = "/v1/files"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 RESULT_PIECE = 1 << 20
 TOO_LARGE = 413
@@ -96,14 +107,12 @@ class SdkClient:
         self._client.close()
 
     def create(
-        self, body: CreateBody, *, before_last_byte: Callable[[], None], betas: tuple[str, ...]
+        self, body: CreateBody, *, before_last_byte: Callable[[], None], headers: Headers
     ) -> Batch:
         """Make one batch, once; see `BatchApi.create`."""
         gate = _Gate(body, before_last_byte)
-        headers = {"Content-Type": "application/json", "Content-Length": str(body.length)}
-        if betas:
-            headers["anthropic-beta"] = ",".join(betas)
-        options: Any = {"headers": headers, "timeout": self._create_timeout}
+        sent = _sent(headers) | {"Content-Length": str(body.length)}
+        options: Any = {"headers": sent, "timeout": self._create_timeout}
         try:
             answer = self._call(
                 lambda: self._client.post(
@@ -143,12 +152,9 @@ class SdkClient:
         )
         return _parsed(parse_batch, answer.content)
 
-    def count_tokens(self, body: bytes, *, betas: tuple[str, ...]) -> int:
+    def count_tokens(self, body: bytes, *, headers: Headers) -> int:
         """Return the input tokens of a request; see `FactsApi.count_tokens`."""
-        headers = {"Content-Type": "application/json"}
-        if betas:
-            headers["anthropic-beta"] = ",".join(betas)
-        options: Any = {"headers": headers}
+        options: Any = {"headers": _sent(headers)}
         answer = self._call(
             lambda: self._client.post(
                 COUNT_TOKENS, content=body, cast_to=self._http.Response, options=options
@@ -156,6 +162,27 @@ class SdkClient:
             create=False,
         )
         return _parsed(parse_count, answer.content)
+
+    def upload(self, name: str, media_type: str, data: bytes, *, seconds: int) -> UploadedFile:
+        """Make a file; see `FilesApi.upload`."""
+        with self._translated():
+            raw = self._client.files.with_raw_response.upload(
+                file=(name, data, media_type),
+                expires_in_seconds=seconds,
+                timeout=self._create_timeout,
+            )
+        return _parsed(parse_file, raw.read())
+
+    def files(self, ids: Sequence[str]) -> tuple[UploadedFile, ...]:
+        """Return those of the files that exist; see `FilesApi.files`."""
+        return _parsed(parse_files, self._get(FILES, {"ids[]": list(ids)}).content).files
+
+    def file_page(self, cursor: str | None = None) -> FilePage:
+        """Return one page of all files; see `FilesApi.file_page`."""
+        query: dict[str, object] = {"limit": 1000}
+        if cursor is not None:
+            query["page"] = cursor
+        return _parsed(parse_files, self._get(FILES, query).content)
 
     def models(self, *, after_id: str | None = None) -> ModelPage:
         """Return one page of all models; see `FactsApi.models`."""
@@ -247,6 +274,17 @@ class SdkClient:
             raise ApiFailure(
                 kind, f"no answer from {self._client.base_url.host} ({reason})"
             ) from None
+
+
+def _sent(headers: Headers) -> dict[str, str]:
+    """Return the headers of a call with a JSON body."""
+    sent = {
+        "Content-Type": "application/json",
+        "anthropic-version": headers.anthropic_version,
+    }
+    if headers.betas:
+        sent["anthropic-beta"] = ",".join(headers.betas)
+    return sent
 
 
 def _reason(cause: BaseException) -> str:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from batchspec.spec.headers import Headers
 from batchspec.spec.listed import ListedModel
 
 
@@ -139,7 +140,7 @@ class BatchApi(Protocol):
     """The calls of fact sheet §1.1 that the program makes."""
 
     def create(
-        self, body: CreateBody, *, before_last_byte: Callable[[], None], betas: tuple[str, ...]
+        self, body: CreateBody, *, before_last_byte: Callable[[], None], headers: Headers
     ) -> Batch:
         """Make one batch, once.
 
@@ -175,6 +176,47 @@ class BatchApi(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedFile:
+    """A file of the workspace, as the Files API describes it (fact sheet §6.5)."""
+
+    id: str
+    name: str
+    size: int
+    """Bytes."""
+    expires_at: dt.datetime | None
+    """When its bytes become unavailable; None: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePage:
+    """One page of the workspace's files, newest first."""
+
+    files: tuple[UploadedFile, ...]
+    next_page: str | None
+    """The cursor of the page after it; None: it is the last one."""
+
+
+class FilesApi(Protocol):
+    """The calls of the Files API that the program makes. All of them are free."""
+
+    def upload(self, name: str, media_type: str, data: bytes, *, seconds: int) -> UploadedFile:
+        """Make a file that lives for so many seconds; repeating it makes another one.
+
+        Raises:
+            ApiFailure: the call did not succeed, or may have.
+        """
+        ...
+
+    def files(self, ids: Sequence[str]) -> tuple[UploadedFile, ...]:
+        """Return those of at most 100 files that still exist. Raises ApiFailure."""
+        ...
+
+    def file_page(self, cursor: str | None = None) -> FilePage:
+        """Return one page of all files. Raises ApiFailure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPage:
     """One page of the models."""
 
@@ -187,7 +229,7 @@ class ModelPage:
 class FactsApi(Protocol):
     """Calls that are free and change nothing: what the API knows of requests and models."""
 
-    def count_tokens(self, body: bytes, *, betas: tuple[str, ...]) -> int:
+    def count_tokens(self, body: bytes, *, headers: Headers) -> int:
         """Return the input tokens of a request (fact sheet §7).
 
         Raises:

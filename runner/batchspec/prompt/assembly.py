@@ -17,6 +17,7 @@ from batchspec.prompt.sent_schema import sent_schema
 from batchspec.prompt.shelf import IMAGES, has_large_context
 from batchspec.prompt.slots import Block, Slot, filled
 from batchspec.spec.facts import ModelFacts
+from batchspec.spec.headers import headers_of
 from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
 
@@ -28,7 +29,7 @@ class Assembly:
         loaded: The spec.
         turns: Its prompt, constants rendered.
         schema: The response's schema, if there is one.
-        api: Version header and betas of the project.
+        api: The project's version header and betas, where the spec has none of its own.
         facts: The model's, if it is known.
     """
 
@@ -46,9 +47,7 @@ class Assembly:
         self.form = form_of(self.spec.response, schema, self.spec.params)
         self.schema = sent_schema(self.spec.response, schema)
         self._facts = facts
-        self.identity = canonical_json(
-            {"anthropic_version": api.anthropic_version, "betas": sorted(set(api.betas))}
-        )
+        self.identity = canonical_json(headers_of(self.spec, api).document())
         self.breakpoint: Breakpoint = place_breakpoint(
             self.spec.cache,
             [

@@ -39,9 +39,6 @@ _KEYS = frozenset({"api_key", "apikey", "anthropic_api_key", "token", "secret", 
 _LATER: dict[NodePath, str] = {
     ("samples",): "Each question is asked once; give items that differ only in their key to ask"
     " it several times.",
-    ("betas",): "Betas hold for a whole project: set api.betas in batchspec.yaml.",
-    ("anthropic_version",): "The version holds for a whole project: set api.anthropic_version in"
-    " batchspec.yaml.",
 }
 
 

@@ -244,7 +244,7 @@ class BatchLimits(Record):
 class Spec(Record):
     """One job."""
 
-    later = frozenset({"files_api"})
+    later = frozenset({"anthropic_version", "betas", "files_api"})
 
     version: Literal[1]
     name: Name
@@ -256,6 +256,10 @@ class Spec(Record):
     max_tokens: int
     cache: Literal["auto", "5m", "1h", "off"] = "auto"
     prompt: Prompt
+    anthropic_version: str | None = None
+    """None: the project's."""
+    betas: tuple[str, ...] | None = None
+    """None: the project's."""
     files_api: bool = False
     """Files of the prompt are uploaded once and sent as ids, instead of as base64."""
     params: JsonObject = Field(default_factory=dict)

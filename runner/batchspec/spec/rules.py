@@ -57,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     rules_files.output_format,
     rules_files.output_over_input,
     rules_settings.needs_are_planned,
+    rules_settings.unknown_version,
     rules_checks.duplicate_checks,
     rules_checks.check_options,
     rules_checks.check_bounds,

@@ -81,7 +81,7 @@ def too_many_tokens(subject: Subject) -> Iterator[Problem]:
         return
     hint = f"Write at most {limit:,}."
     if facts.max_output_300k and not has_beta:
-        hint += f" With {LONG_OUTPUT_BETA} in api.betas of batchspec.yaml it is {LONG_OUTPUT:,}."
+        hint += f" With {LONG_OUTPUT_BETA} in betas it is {LONG_OUTPUT:,}."
     yield subject.error(
         "max-tokens-too-large",
         ("max_tokens",),
@@ -96,7 +96,7 @@ def sampling(subject: Subject) -> Iterator[Problem]:
     if version >= FIRST_WITHOUT_SAMPLING:
         why = f"the API version {version} does not take"
         hint = "Remove it. A model that still takes it needs"
-        hint += ' anthropic_version: "2023-06-01" under api in batchspec.yaml.'
+        hint += ' anthropic_version: "2023-06-01".'
     elif facts is not None and not facts.sampling:
         why = f"{facts.id} does not take"
         hint = f"Remove it, or use an older model.{subject.as_of}"

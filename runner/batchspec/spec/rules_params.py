@@ -25,9 +25,9 @@ _NOT_IN_BATCHES = {
     "thread": "Threads keep state between requests, and the requests of a batch have none.",
 }
 _NOT_PARAMETERS = {
-    "betas": "Betas are a header of the whole batch: set api.betas in batchspec.yaml.",
-    "anthropic_version": "It is a header: set api.anthropic_version in batchspec.yaml.",
-    "anthropic_beta": "It is a header: set api.betas in batchspec.yaml.",
+    "betas": "Betas are a header of the whole batch: set betas at the top of the spec.",
+    "anthropic_version": "It is a header: set anthropic_version at the top of the spec.",
+    "anthropic_beta": "It is a header: set betas at the top of the spec.",
     "workspace_id": "It is a header: set api.workspace in batchspec.yaml.",
     "extra_body": "It belongs to the SDK's functions; write its content directly under params.",
     "extra_headers": "It belongs to the SDK's functions; headers cannot be set per request.",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchspec.problems import Problem
+from batchspec.spec.document import shown
+from batchspec.spec.settings import API_VERSIONS
 from batchspec.spec.subject import Subject
+from batchspec.spec.words import listing
 
 _CEILINGS = ("max_usd", "max_requests")
 
@@ -20,6 +23,19 @@ def needs_are_planned(subject: Subject) -> Iterator[Problem]:
             "One spec cannot wait for another so far. Run them one after the other, and read the"
             " first one's output file as inputs.table or in inputs.sql.",
             key=True,
+        )
+
+
+def unknown_version(subject: Subject) -> Iterator[Problem]:
+    """Warn of a version header that the API is not known to take."""
+    own = subject.get("anthropic_version")
+    if isinstance(own, str) and own and own not in API_VERSIONS:
+        yield subject.warning(
+            "unknown-api-version",
+            ("anthropic_version",),
+            f"the API version {shown(own)} is not known",
+            "The API refuses versions it does not have. The known ones are"
+            f" {listing(API_VERSIONS, 'and')}.",
         )
 
 

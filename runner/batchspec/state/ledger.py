@@ -15,6 +15,7 @@ from typing import Protocol
 
 from batchspec.errors import Refused, StateFailure
 from batchspec.plan.model import Outcome
+from batchspec.state.files import RememberedFile
 from batchspec.state.model import Submission, SubmissionState, Verdict
 
 Claim = tuple[bytes, int]
@@ -175,6 +176,14 @@ class Ledger(LedgerReader, Protocol):
 
     def foreign(self, batch_ids: Iterable[str]) -> None:
         """Remember batches that are not ours, so that they are never read again."""
+        ...
+
+    def files(self, workspace: str) -> dict[str, RememberedFile]:
+        """Return the uploaded files that are remembered of a workspace, by digest."""
+        ...
+
+    def remember_files(self, workspace: str, files: Iterable[RememberedFile]) -> None:
+        """Remember uploaded files; forgetting one costs an upload, which is free."""
         ...
 
     def mark_surveyed(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from batchspec.crashpoints import reached
 from batchspec.errors import Refused
 from batchspec.plan.model import Outcome
+from batchspec.state.files import TABLE, RememberedFile, read_files, write_files
 from batchspec.state.ledger import Armed, Claim, ClaimConflict, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.state.sqlite import SqliteReader, connect, sqlite_errors
@@ -266,6 +267,16 @@ class SqliteLedger(SqliteReader):
                 "INSERT OR IGNORE INTO foreign_batches VALUES (?)", ((i,) for i in batch_ids)
             )
 
+    def files(self, workspace: str) -> dict[str, RememberedFile]:
+        """Return what is remembered of uploaded files; see `Ledger.files`."""
+        with sqlite_errors(self._path):
+            return read_files(self._db, workspace)
+
+    def remember_files(self, workspace: str, files: Iterable[RememberedFile]) -> None:
+        """Remember uploaded files."""
+        with self._transaction("files"):
+            write_files(self._db, workspace, files)
+
     def mark_surveyed(self) -> None:
         """Record that the workspace's whole retention period was explained."""
         with self._transaction("surveyed"):
@@ -372,4 +383,5 @@ def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) 
                 ("serial", 0),
             ],
         )
+    connection.execute(TABLE)
     connection.execute("COMMIT")

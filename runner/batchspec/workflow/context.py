@@ -12,7 +12,7 @@ from typing import Self
 
 from batchspec.api.catalogue import Catalogue, load_catalogue
 from batchspec.api.client import Connection, SdkClient
-from batchspec.api.port import BatchApi, FactsApi
+from batchspec.api.port import BatchApi, FactsApi, FilesApi
 from batchspec.clock import Clock
 from batchspec.errors import MissingKey, UsageFailure
 from batchspec.inputs.engine import Engine
@@ -197,6 +197,10 @@ class Session:
 
     def facts_api(self) -> FactsApi:
         """Return the way to the calls that change nothing; opened as `api` is."""
+        return self._opened()
+
+    def files_api(self) -> FilesApi:
+        """Return the way to the Files API; opened as `api` is."""
         return self._opened()
 
     def _opened(self) -> SdkClient:

@@ -12,6 +12,7 @@ from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice
 from batchspec.plan.items import ItemTable
 from batchspec.plan.questions import Question, Spool
+from batchspec.spec.headers import Headers
 from batchspec.workflow.contents import complete
 from batchspec.workflow.context import Session
 from batchspec.workflow.patience import patiently
@@ -36,7 +37,7 @@ Counted = tuple[int, int]
 
 
 def count_sample(
-    session: Session, items: ItemTable, spool: Spool, wanted: int
+    session: Session, items: ItemTable, spool: Spool, headers: Headers, wanted: int
 ) -> Generator[Event, None, tuple[Counted, ...]]:
     """Have the API count some of the questions that a plan would submit.
 
@@ -44,6 +45,7 @@ def count_sample(
         session: Gives the API, the clock and the waiting times.
         items: The plan's items, decided with ``spool``.
         spool: Holds their params.
+        headers: Of the spec's requests.
         wanted: So many questions, fewer when there are fewer: those with the smallest hashes, which
             is a random sample and always the same one.
 
@@ -59,7 +61,7 @@ def count_sample(
     yield Notice(message=f"Counting the input tokens of {requests} by the API, which is free.")
     counted = []
     for question in sample:
-        tokens = yield from _count(session, question, spool)
+        tokens = yield from _count(session, question, spool, headers)
         counted.append((question.chars, tokens))
     return tuple(counted)
 
@@ -74,16 +76,18 @@ def drained(work: Generator[Event, None, T], tell: Callable[[Event], None]) -> T
             return returned
 
 
-def _count(session: Session, question: Question, spool: Spool) -> Generator[Event, None, int]:
+def _count(
+    session: Session, question: Question, spool: Spool, headers: Headers
+) -> Generator[Event, None, int]:
     params = orjson.loads(complete(session.project.root, spool.read(question.offset)))
     body = orjson.dumps({name: params[name] for name in ACCEPTED if name in params})
-    api, betas = session.facts_api(), session.project.config.api.betas
+    api = session.facts_api()
     doing = f"counting the tokens of item {question.key_json}"
     try:
         return (
             yield from patiently(
                 session,
-                lambda: api.count_tokens(body, betas=betas),
+                lambda: api.count_tokens(body, headers=headers),
                 doing,
                 handled=REFUSED,
                 idle=True,

@@ -14,6 +14,7 @@ from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.manifest import has_real_answers
 from batchspec.outputs.rows import Judge
+from batchspec.spec.headers import headers_of
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, halves
 from batchspec.workflow.collect import collect
@@ -24,6 +25,7 @@ from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.settle import Doubt, settle
 from batchspec.workflow.submit import OPEN_OUTCOMES, Order, Sent, look, submit
 from batchspec.workflow.survey import Wanted, survey
+from batchspec.workflow.uploads import with_uploads
 from batchspec.workflow.worker import Worker
 
 S = SubmissionState
@@ -232,12 +234,26 @@ class Drive:
             for output in job.loaded.spec.outputs
         )
 
+    def _filled(self, job: Job, chunk: Chunk) -> Generator[Event, None, Chunk]:
+        """Return a chunk with its files in it, as base64 or as ids of uploaded files."""
+        if not job.loaded.spec.files_api:
+            return with_contents(self.worker.session, chunk)
+        sight = yield from look(self.worker)
+        workspace = self.worker.identify(sight.page)
+        return (yield from with_uploads(self.worker, chunk, workspace))
+
     def submit(self, job: Job) -> Generator[Event, None, bool]:
         """Send the job's next chunk; False when the plan no longer fits the state.
 
         Raises:
             ClaimConflict: a question was asked by somebody else meanwhile.
         """
+        if job.chunks[0].has_contents:
+            try:
+                job.chunks[0] = yield from self._filled(job, job.chunks[0])
+            except ContentChanged as changed:
+                yield Notice(message=f"{changed.message} Planning again.")
+                return False
         sight = yield from look(self.worker)
         wanted = Wanted(
             judge=self.judge,
@@ -247,16 +263,11 @@ class Drive:
         )
         if (yield from survey(self.worker, wanted, sight)):
             return False
-        chunk = job.chunks[0]
-        if chunk.has_contents:
-            try:
-                chunk = with_contents(self.worker.session, chunk)
-            except ContentChanged as changed:
-                yield Notice(message=f"{changed.message} Planning again.")
-                return False
-        job.chunks.popleft()
+        chunk = job.chunks.popleft()
         order = Order(
-            chunk=chunk, spec=job.name, betas=self.worker.session.project.config.api.betas
+            chunk=chunk,
+            spec=job.name,
+            headers=headers_of(job.loaded.spec, self.worker.session.project.config.api),
         )
         sent = yield from submit(self.worker, order, sight)
         if sent is Sent.TOO_LARGE:

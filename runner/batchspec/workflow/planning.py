@@ -23,6 +23,7 @@ from batchspec.problems import Problem, has_errors
 from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.request import Renderer, compile_prompt
 from batchspec.spec.digest import spec_digest
+from batchspec.spec.headers import headers_of
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
@@ -202,7 +203,13 @@ def plan_one(
     batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
     counted: tuple[Counted, ...] = ()
     if options.count_tokens and spool is not None:
-        sampled = count_sample(session, items, spool, options.count_tokens)
+        sampled = count_sample(
+            session,
+            items,
+            spool,
+            headers_of(loaded.spec, session.project.config.api),
+            options.count_tokens,
+        )
         counted = drained(sampled, options.tell)
     pricing = Pricing(
         session=session, engine=engine, spec=loaded.spec, renderer=renderer, reader=reader

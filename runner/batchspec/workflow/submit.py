@@ -15,6 +15,7 @@ from batchspec.api.port import ApiFailure, Batch, FailureKind, Page
 from batchspec.crashpoints import reached
 from batchspec.errors import EnvironmentFailure
 from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
+from batchspec.spec.headers import Headers
 from batchspec.state.ledger import Armed
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, body, claims
@@ -59,7 +60,7 @@ class Order:
 
     chunk: Chunk
     spec: str
-    betas: tuple[str, ...]
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def _intent(worker: Worker, order: Order) -> Submission:
         requests=chunk.requests,
         bytes=chunk.bytes,
         segment=chunk.segment,
-        betas=order.betas,
+        betas=order.headers.betas,
         prepared_at=worker.session.clock.now(),
         usd_max=None if chunk.usd_most is None else str(chunk.usd_most),
     )
@@ -175,7 +176,7 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
 
     content = body(worker.session, chunk.segment, chunk.bytes)
     return worker.api.create(
-        content.watched(pieces_watched), before_last_byte=arm, betas=order.betas
+        content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
     )
 
 

@@ -21,7 +21,9 @@ from batchspec.api.port import (
     ProcessingStatus,
     RequestCounts,
 )
+from batchspec.spec.headers import Headers
 
+PLAIN = Headers(anthropic_version="2026-10-21", betas=())
 KEY = "canary-key-of-the-client-tests"
 BODY = b'{"requests":[' + b"x" * 3_000_000 + b"]}"
 NOW = "2026-11-23T12:00:00.000000Z"
@@ -159,7 +161,7 @@ def test_the_gate_opens_when_one_byte_is_left(client: SdkClient, script: Script)
     """The server has no complete request before the callback returns, and the whole one after."""
     at_gate: list[int] = []
     made = client.create(
-        body(), before_last_byte=lambda: at_gate.append(len(script.seen)), betas=()
+        body(), before_last_byte=lambda: at_gate.append(len(script.seen)), headers=PLAIN
     )
     assert at_gate == [0]
     assert made.id == "msgbatch_1"
@@ -179,14 +181,16 @@ def test_an_exception_at_the_gate_makes_nothing(client: SdkClient, script: Scrip
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        client.create(body(), before_last_byte=refuse, betas=())
+        client.create(body(), before_last_byte=refuse, headers=PLAIN)
     assert not any(seen.complete for seen in script.seen)
 
 
-def test_betas_travel_in_their_header(client: SdkClient, script: Script) -> None:
+def test_version_and_betas_travel_in_their_headers(client: SdkClient, script: Script) -> None:
     """They are per batch, never per request (fact sheet §1.2)."""
-    client.create(body(), before_last_byte=lambda: None, betas=("one", "two"))
+    headers = Headers(anthropic_version="2023-06-01", betas=("one", "two"))
+    client.create(body(), before_last_byte=lambda: None, headers=headers)
     assert script.seen[0].headers["anthropic-beta"] == "one,two"
+    assert script.seen[0].headers["anthropic-version"] == "2023-06-01"
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_what_a_refused_create_means(
     """Only the API's own envelope with a definite status proves that nothing was made."""
     script.status = status
     script.answer = json.dumps({"type": "error", "error": {"message": "m", **error}}).encode()
-    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, betas=()))
+    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert (failure.kind, failure.status) == (kind, status)
     assert len(script.seen) == 1
     assert KEY not in failure.message
@@ -230,7 +234,7 @@ def test_what_a_refused_create_means(
 def test_a_proxys_refusal_proves_nothing(client: SdkClient, script: Script, status: int) -> None:
     """Without the envelope or a request id the outcome stays open."""
     script.status, script.answer, script.headers = status, b"<html>no</html>", {}
-    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, betas=()))
+    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert failure.kind is FailureKind.AMBIGUOUS
 
 
@@ -240,7 +244,7 @@ def test_a_2xx_that_cannot_be_read_is_ambiguous(
 ) -> None:
     """The batch may have been made."""
     script.answer = answer
-    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, betas=()))
+    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert failure.kind is FailureKind.AMBIGUOUS
 
 
@@ -248,14 +252,14 @@ def test_retry_after_is_read(client: SdkClient, script: Script) -> None:
     """In seconds."""
     script.status, script.headers = 429, {"retry-after": "7", "request-id": "req_1"}
     script.answer = b'{"type":"error","error":{"type":"rate_limit_error","message":"m"}}'
-    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, betas=()))
+    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert failure.retry_after == 7
 
 
 def test_no_connection_means_not_sent() -> None:
     """Nobody listens: nothing was done, for sure."""
     client = connect("http://127.0.0.1:9")
-    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, betas=()))
+    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert failure.kind is FailureKind.NOT_SENT
     client.close()
 
@@ -264,7 +268,7 @@ def test_a_redirect_is_not_followed(client: SdkClient, script: Script) -> None:
     """Neither prompts nor key go where a redirect points."""
     script.status, script.headers = 307, {"location": f"{script.url}/elsewhere"}
     script.answer = b""
-    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, betas=()))
+    failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert failure.kind is FailureKind.AMBIGUOUS
     assert [seen.path for seen in script.seen] == ["/v1/messages/batches"]
 
@@ -349,10 +353,17 @@ def test_a_key_that_is_no_header_value_is_not_told(script: Script) -> None:
 def test_tokens_are_counted_or_the_answer_is_refused(client: SdkClient, script: Script) -> None:
     """The body goes out as it is, with betas; an answer without a number is no number."""
     script.answer = b'{"input_tokens": 12}'
-    assert client.count_tokens(b'{"model":"m"}', betas=("b1", "b2")) == 12
+    assert (
+        client.count_tokens(
+            b'{"model":"m"}', headers=Headers(anthropic_version="2023-06-01", betas=("b1", "b2"))
+        )
+        == 12
+    )
     (seen,) = script.seen
     assert (seen.path, seen.body) == ("/v1/messages/count_tokens", b'{"model":"m"}')
     assert seen.headers["anthropic-beta"] == "b1,b2"
     for wrong in (b"[]", b'{"input_tokens": "12"}', b'{"input_tokens": -1}', b"{}"):
         script.answer = wrong
-        assert failed(lambda: client.count_tokens(b"{}", betas=())).kind is FailureKind.AMBIGUOUS
+        assert (
+            failed(lambda: client.count_tokens(b"{}", headers=PLAIN)).kind is FailureKind.AMBIGUOUS
+        )

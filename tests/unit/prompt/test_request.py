@@ -183,6 +183,11 @@ def test_version_and_betas_are_part_of_the_identity(
     plain = renderer_of(compiled(text))
     assert plain.identity == b'{"anthropic_version":"2026-10-21","betas":[]}'
     one = renderer_of(compiled(text, api=Api(betas=("b", "a"))))
+    own = f"{text}\nbetas: [a, b]\nanthropic_version: '2026-10-21'\n"
+    assert renderer_of(compiled(own, api=Api(betas=("c",)))).identity == one.identity
+    assert renderer_of(compiled(f"{text}\nbetas: []", api=Api(betas=("c",)))).identity == (
+        plain.identity
+    )
     two = renderer_of(compiled(text, api=Api(betas=("a", "b"))))
     assert one.identity == two.identity == plain.identity.replace(b"[]", b'["a","b"]')
     assert one.render_digest != plain.render_digest

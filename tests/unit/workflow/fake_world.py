@@ -26,6 +26,7 @@ from batchspec.api.port import (
     RequestCounts,
     ResultStream,
 )
+from batchspec.spec.headers import Headers
 
 START = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 COMMIT_SECONDS = 900
@@ -145,7 +146,7 @@ class FakeApi:
         body: CreateBody,
         *,
         before_last_byte: Callable[[], None],
-        betas: tuple[str, ...],  # noqa: ARG002 - the port's signature
+        headers: Headers,  # noqa: ARG002 - the port's signature
     ) -> Batch:
         """Make a batch, or fail in one of the ways that leave its making open."""
         self._arrive("create")

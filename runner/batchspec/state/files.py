@@ -1,0 +1,61 @@
+"""What the ledger remembers of uploaded files: one row per content and workspace.
+
+Losing a row costs an upload, which is free, and never an answer. So the table came without a new
+format of the state: a version that does not know it leaves it alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS files (
+  workspace TEXT NOT NULL, sha256 TEXT NOT NULL, file_id TEXT NOT NULL, expires_at TEXT,
+  PRIMARY KEY (workspace, sha256)
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberedFile:
+    """A content that was uploaded."""
+
+    sha256: str
+    """Hex digest of its bytes."""
+    file_id: str
+    expires_at: dt.datetime | None
+    """None: it lives until somebody deletes it."""
+
+
+def read_files(db: sqlite3.Connection, workspace: str) -> dict[str, RememberedFile]:
+    """Return what is remembered of a workspace, by digest."""
+    rows = db.execute(
+        "SELECT sha256, file_id, expires_at FROM files WHERE workspace = ?", (workspace,)
+    )
+    return {
+        sha256: RememberedFile(
+            sha256=sha256,
+            file_id=file_id,
+            expires_at=None if expires is None else dt.datetime.fromisoformat(expires),
+        )
+        for sha256, file_id, expires in rows
+    }
+
+
+def write_files(db: sqlite3.Connection, workspace: str, files: Iterable[RememberedFile]) -> None:
+    """Remember files; a newer upload takes an older one's place."""
+    db.executemany(
+        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+        [
+            (
+                workspace,
+                file.sha256,
+                file.file_id,
+                None if file.expires_at is None else file.expires_at.isoformat(),
+            )
+            for file in files
+        ],
+    )
