@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 
 import batchspec
 from batchspec.errors import UsageFailure
@@ -78,6 +79,12 @@ def command_module(name: str) -> CommandModule:
     return module  # type: ignore[no-any-return]  # a test holds every module to the protocol
 
 
+_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
+_QUOTED = re.compile(r"[\w-]+")
+_UNKNOWN = "unrecognized arguments: "
+"""What argparse says of mistakes that may be slips of the pen."""
+
+
 class _Help(argparse.RawDescriptionHelpFormatter):
     """Help as wide as the terminal; argparse would load `shutil` to find that out."""
 
@@ -99,8 +106,12 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse, after declaring the command's options."""
+        of_command = self.command is not None
         self.fill()
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and of_command:  # here, where the command's options are known
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def fill(self) -> None:
         """Declare the command's options, once."""
@@ -119,7 +130,26 @@ class Parser(argparse.ArgumentParser):
             UsageFailure: always.
         """
         text = message[:1].upper() + message[1:]
-        raise UsageFailure(f"{text.rstrip('.')}.", hint=f"`{self.prog} --help` shows what fits.")
+        meant = self._meant(message)
+        hint = f"Did you mean {meant}? " if meant else ""
+        raise UsageFailure(
+            f"{text.rstrip('.')}.", hint=f"{hint}`{self.prog} --help` shows what fits."
+        )
+
+    def _meant(self, message: str) -> str | None:
+        """Return the command, option or value that was probably meant."""
+        import difflib  # noqa: PLC0415 - only a mistake needs it
+
+        choice = _CHOICE.search(message)
+        if choice is not None:
+            word, known = choice[1], _QUOTED.findall(choice[2])
+        elif message.startswith(_UNKNOWN):
+            word, known = message.removeprefix(_UNKNOWN).split()[0], [*self._option_string_actions]
+            word = word.partition("=")[0]
+        else:
+            return None
+        found = difflib.get_close_matches(word, known, n=1)
+        return found[0] if found else None
 
 
 def build_parser() -> Parser:

@@ -1,8 +1,9 @@
 """The plan that needs no scan: nothing to submit, and everything it depends on is as it was.
 
 A plan without submissions is a function of the bytes of the input files, of the spec, of what
-rendering reads, of the options and of the state's serial. When all of them are equal, the former
-answer is the answer. Whatever cannot be proven equal is planned again: it costs time, never money.
+rendering, outputs and checks read, of the options and of the state's serial. When all of them are
+equal, the former answer is the answer. Whatever cannot be proven equal is planned again: it costs
+time, never money.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from batchspec.inputs.globs import find_files
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.inputs.tables import InputTable
 from batchspec.plan.document import read_spec, spec_document
+from batchspec.plan.mentioned import mentioned_files
 from batchspec.plan.model import SpecPlan
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import FileRef, Spec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_CHANGES = 1000
 """A plan that names more failed items is not kept."""
 _PATTERN_IN_TEXT = re.compile(r"""'[^']*[*?\[{][^']*'|"[^"]*[*?\[{][^"]*\"""")
@@ -73,12 +75,14 @@ def remember(
         DiskFailure: The file cannot be written.
     """
     named = _named(circumstances)
+    mentioned = mentioned_files(circumstances.root, circumstances.spec)
     lasting = plan.items and not plan.requests and not plan.counts.removed
     if (
         not lasting
         or len(plan.changes) > MAX_CHANGES
         or not table.certain
         or named is None
+        or mentioned is None
         or (_by_name(circumstances.spec) and set(named) != set(table.sources))
     ):
         path.unlink(missing_ok=True)
@@ -88,6 +92,7 @@ def remember(
         "format_version": FORMAT_VERSION,
         "circumstances": circumstances.document(),
         "files": {name: _content(circumstances.root / name) for name in files},
+        "mentioned": {name: _content(circumstances.root / name) for name in mentioned},
         "columns": [[column.name, column.type] for column in table.columns],
         "render_digest": render_digest,
         "plan": spec_document(plan),
@@ -116,9 +121,9 @@ def recall(
         columns = tuple(Column(name=name, type=kind) for name, kind in kept["columns"])
         if render_digest(columns) != kept["render_digest"]:
             return None
-        for name, content in kept["files"].items():
-            if _content(circumstances.root / name) != content:
-                return None
+        contents = [*kept["files"].items(), *kept["mentioned"].items()]
+        if any(_content(circumstances.root / name) != content for name, content in contents):
+            return None
         return read_spec(kept["plan"], kept["plan"]["changes"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -131,7 +136,8 @@ def _same(kept: Mapping[str, Any], circumstances: Circumstances) -> bool:
     if kept["circumstances"] != circumstances.document():
         return False
     named = _named(circumstances)
-    if named is None:
+    mentioned = mentioned_files(circumstances.root, circumstances.spec)
+    if named is None or mentioned is None or set(mentioned) != set(kept["mentioned"]):
         return False
     return not _by_name(circumstances.spec) or set(named) == set(kept["files"])
 

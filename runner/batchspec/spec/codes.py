@@ -85,6 +85,8 @@ THEMES: tuple[Theme, ...] = (
          "Use `https://host/path`."),
         ("unknown-api-version?", "The `anthropic_version` is none of the known ones.",
          "Use a known one."),
+        ("specs-match-nothing?", "A pattern of `specs` matches no file.",
+         "Correct or remove it."),
         ("bad-models-file", "The project's list of models cannot be used.",
          "Write it anew with `batchspec models --refresh`."),
         ("bad-name", "The file's name gives no valid name for the spec.", "Add `name:`."),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from batchspec.problems import Place, Problem
+from batchspec.problems import Place, Problem, Severity
 from batchspec.spec.document import Document, shown
 from batchspec.spec.draft import Draft
 from batchspec.spec.paths import complaint, is_reserved
@@ -27,16 +27,34 @@ def find_specs(
             where = None if document is None else document.place(("specs", number))
             problems.append(_outside(pattern, wrong, where))
             continue
-        for path in root.glob(pattern):
-            name = path.relative_to(root).as_posix()
-            if path.is_file() and name != "batchspec.yaml" and not is_reserved(name):
-                found.add(name)
+        meant = set(_matching(root, pattern))
+        if not meant and document is not None and document.get("specs") is not None:
+            problems.append(_nothing(pattern, document.place(("specs", number))))
+        found |= meant
     for name in sorted(found):
         wrong = complaint(name, root)
         if wrong is not None:
             found.discard(name)
             problems.append(_outside(name, wrong, Place(file=name)))
     return tuple(sorted(found)), tuple(problems)
+
+
+def _matching(root: Path, pattern: str) -> Iterator[str]:
+    for path in root.glob(pattern):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and name != "batchspec.yaml" and not is_reserved(name):
+            yield name
+
+
+def _nothing(pattern: str, where: Place) -> Problem:
+    return Problem(
+        code="specs-match-nothing",
+        summary=f"{shown(pattern)} matches no file",
+        detail="The project has fewer specs than its file says, and what is not found is not run."
+        " Correct the pattern, or remove it.",
+        severity=Severity.WARNING,
+        where=where,
+    )
 
 
 def _outside(name: str, wrong: str, where: Place | None) -> Problem:

@@ -97,6 +97,25 @@ def test_typed_values() -> None:
 
 
 @pytest.mark.parametrize(
+    ("argv", "meant"),
+    [
+        (["pln"], "plan"),
+        (["plan", "--fromat", "json"], "--format"),
+        (["plan", "--fromat=json"], "--format"),
+        (["plan", "--format", "jsn"], "json"),
+        (["state", "exprt", "a"], "export"),
+    ],
+)
+def test_slips_of_the_pen_are_told_what_they_meant(
+    argv: list[str], meant: str, terminal: Terminal, said: Said
+) -> None:
+    """Commands, options and values are suggested, after the sentence that names the mistake."""
+    assert main(argv, terminal) == 2
+    _, err = said(terminal)
+    assert err.splitlines()[1].startswith(f"Did you mean {meant}? ")
+
+
+@pytest.mark.parametrize(
     ("argv", "words"),
     [
         ([], "COMMAND"),

@@ -12,7 +12,15 @@ from batchspec.inputs.columns import Column
 from batchspec.inputs.tables import InputTable
 from batchspec.plan.model import Action, Change, Counts, Estimate, Outcome, SpecPlan
 from batchspec.plan.unchanged import Circumstances, recall, remember
-from batchspec.spec.model import FileRef, Inputs, Output, Prompt, Spec
+from batchspec.spec.model import (
+    Check,
+    FileRef,
+    Inputs,
+    Output,
+    Prompt,
+    Relationships,
+    Spec,
+)
 
 COLUMNS = (Column(name="id", type="BIGINT"), Column(name="text", type="VARCHAR"))
 PLAN = SpecPlan(
@@ -122,7 +130,7 @@ MOVES: dict[str, Callable[[Kept], object]] = {
     "damaged": lambda kept: kept.path.write_text(kept.path.read_text()[:-20]),
     "foreign": lambda kept: kept.path.write_text("[1]"),
     "newer": lambda kept: kept.path.write_text(
-        json.dumps(json.loads(kept.path.read_text()) | {"format_version": 2})
+        json.dumps(json.loads(kept.path.read_text()) | {"format_version": 99})
     ),
 }
 
@@ -181,3 +189,51 @@ def test_sql_in_a_file_counts_with_its_content(tmp_path: Path) -> None:
 def test_uncertain_inputs_are_not_kept(tmp_path: Path) -> None:
     """Inputs that files alone do not decide have to be read."""
     assert not Kept(tmp_path, SQL).remember(certain=False)
+
+
+def with_outputs(kept: Kept) -> None:
+    """Let outputs and checks read files, by reference, by SQL and by name."""
+    (kept.root / "sql").mkdir()
+    (kept.root / "sql" / "select.sql").write_text("SELECT key FROM results JOIN 'data/b.csv'")
+    (kept.root / "data" / "b.csv").write_text("id\n1\n")
+    (kept.root / "data" / "labels.csv").write_text("id,label\n1,x\n")
+    kept.spec = kept.spec.model_copy(
+        update={
+            "outputs": (Output(path="o.jsonl", select=FileRef(file="sql/select.sql")),),
+            "checks": (
+                Check(sql="SELECT key FROM output WHERE key NOT LIKE '%*'"),
+                Check(relationships=Relationships(column="a", to="data/labels.csv", field="id")),
+            ),
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["sql/select.sql", "data/b.csv", "data/labels.csv"])
+def test_an_edit_of_what_outputs_and_checks_read_is_planned_again(
+    tmp_path: Path, name: str
+) -> None:
+    """The kept plan said that they fit together; an edited file may not."""
+    kept = Kept(tmp_path, Inputs(table="data/a.csv"))
+    with_outputs(kept)
+    assert kept.remember()
+    assert kept.recall() is not None
+    (tmp_path / name).write_text("SELECT nothing")
+    assert kept.recall() is None
+
+
+def test_a_file_that_outputs_mention_may_appear_later(tmp_path: Path) -> None:
+    """What it would change is not known, so the plan is made again."""
+    kept = Kept(tmp_path, Inputs(table="data/a.csv"))
+    with_outputs(kept)
+    (tmp_path / "data" / "b.csv").unlink()
+    assert kept.remember()
+    (tmp_path / "data" / "b.csv").write_text("id\n")
+    assert kept.recall() is None
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 FROM 'data/*.csv'", "FROM read_json('a/*')"])
+def test_patterns_in_checks_are_not_certain(tmp_path: Path, sql: str) -> None:
+    """Which files a pattern means is known to DuckDB alone."""
+    kept = Kept(tmp_path, Inputs(table="data/a.csv"))
+    kept.spec = kept.spec.model_copy(update={"checks": (Check(sql=sql),)})
+    assert not kept.remember()
