@@ -10,7 +10,7 @@ ROWS := out/classify-packages.jsonl
 CODE := $(wildcard runner tests benchmarks)
 DEMO := BATCHSPEC_EMULATOR_ANSWERS=specs/answers.yaml $(BIN)/batchspec
 
-.PHONY: demo test check bench wheel sdk-tests crash clean
+.PHONY: demo test check bench docs wheel sdk-tests crash clean
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -60,6 +60,11 @@ check: $(READY)
 
 bench: $(READY)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+# The documentation as a site, in site/; a dead link fails.
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "Open site/index.html."
 
 # Build the wheel, install it where nothing else is, and run it there.
 wheel: $(READY)

@@ -35,7 +35,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-width: 60re
 .note { background: #fff3cd; padding: .5rem .8rem; }
 </style></head><body>
 <h1>{{ title }}</h1>
-<p class="note">Emulated: nothing here came from a model, and nothing was paid.</p>
+<p class="note">Emulated: no model is asked, and nothing is paid.</p>
 """
 _OVERVIEW = (
     _FRAME
