@@ -56,6 +56,7 @@ COMMANDS = {
     "models": "list models: limits, prices, retirements; refresh them",
     "emulator": "serve the local emulator on loopback",
     "schema": "print a published JSON Schema",
+    "completion": "print a completion script for a shell",
 }
 """Every command and its one-line help, in the order of a working day."""
 

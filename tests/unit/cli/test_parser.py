@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SPARE = {
     "show": ["spec", "key"],
     "apply": ["plan.json"],
+    "completion": ["bash"],
     "record": ["answers.jsonl"],
     "state": ["export", "state.tar.zst"],
 }
