@@ -41,6 +41,9 @@ class Model:
     retires_not_before: dt.date | None = None
     """The provider's floor; no retirement is announced by it."""
     effort_default: str | None = None
+    tool_prompt_tokens: tuple[int, int] | None = None
+    """Tokens that tools add to a prompt: with a free choice, with a forced one (fact sheet §4.1);
+    None: not on record."""
 
 
 class Catalogue:
@@ -180,6 +183,7 @@ def _model(entry: Mapping[str, Any], as_of: dt.date) -> Model:
         released=_date(entry["released"]),
         retires_not_before=_date(entry["retires_not_before"]),
         effort_default=entry["effort_default"],
+        tool_prompt_tokens=_pair(entry["tool_prompt_tokens"]),
     )
 
 
@@ -200,6 +204,8 @@ def _facts(entry: Mapping[str, Any], as_of: dt.date) -> ModelFacts:
         deprecated=entry["deprecated"],
         thinking=None if thinking is None else tuple(thinking),
         forced_tool_choice=entry["forced_tool_choice"],
+        thinking_up_to_high=tuple(entry["thinking_up_to_high"]),
+        geo=None if entry["prices"] is None else entry["prices"]["geo"] is not None,
         as_of=as_of,
     )
 
@@ -223,6 +229,10 @@ def _rates(entry: Mapping[str, str]) -> Rates:
 
 def _date(text: str | None) -> dt.date | None:
     return None if text is None else dt.date.fromisoformat(text)
+
+
+def _pair(numbers: list[int] | None) -> tuple[int, int] | None:
+    return None if numbers is None else (numbers[0], numbers[1])
 
 
 def _first(own: Decimal | None, fallback: Decimal) -> Decimal:

@@ -119,6 +119,8 @@ class Job:
     cache_ttl: Literal["5m", "1h"] | None = None
     """None: no breakpoint is placed."""
     schema: Mapping[str, Any] | None = None
+    tool_tokens: int = 0
+    """Tokens that the API adds to a request with tools (fact sheet §4.1)."""
     notes: tuple[str, ...] = ()
     """Remarks made while the prompt was compiled."""
 
@@ -251,7 +253,9 @@ def _class_of(requests: int, chars: int) -> Sizes:
 
 def _guess(sizes: Sizes, job: Job, known: Calibration) -> _Guess:
     per_char = known.input_ratio / CHARS_PER_TOKEN[job.tokenizer]
-    tokens = sizes.chars * per_char + REQUEST_TOKENS * sizes.requests
+    # What answers or the API's counter say of the same requests includes their tools.
+    tools = job.tool_tokens if known.input_ratio == 1 else 0
+    tokens = sizes.chars * per_char + (REQUEST_TOKENS + tools) * sizes.requests
     prefix = sizes.requests * job.prefix_chars * per_char if job.cache_ttl else Decimal(0)
     return _Guess(
         requests=sizes.requests,

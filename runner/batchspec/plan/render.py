@@ -54,6 +54,11 @@ class Renders(Protocol):
         ...
 
     @property
+    def chars_per_token(self) -> float:
+        """Characters of text that cost a token of its model."""
+        ...
+
+    @property
     def reads_files(self) -> bool:
         """Whether items name files whose content no column holds: a row says too little then."""
         ...
@@ -125,12 +130,14 @@ class RenderJob:
                 continue
             if row.key_json in self.keep:
                 self.kept[row.key_json] = request
-            measured = measure(request, uploaded=self.uploaded)
+            measured = measure(
+                request, uploaded=self.uploaded, per_token=self.renderer.chars_per_token
+            )
             keys.append(row.key_json)
             digests.append(row.digest)
             hashes.append(hasher.digest(measured.identity))
             lengths.append(measured.length)
-            chars.append(estimate_chars(measured.identity) + measured.chars)
+            chars.append(estimate_chars(measured.text) + measured.chars)
             spots.append(-1 if self.spool is None else self.spool.append(request))
             if len(keys) == CHUNK:
                 yield self._chunk(columns)

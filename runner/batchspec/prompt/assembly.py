@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from batchspec.problems import Problem
 from batchspec.prompt.answer_form import form_of
@@ -58,6 +58,11 @@ class Assembly:
             tools=self.spec.params.get("tools"),
             facts=facts,
         )
+
+    @property
+    def tokenizer(self) -> Literal["old", "new"]:
+        """The model's tokenizer; of an unknown model, the newer one."""
+        return "new" if self._facts is None else self._facts.tokenizer
 
     @property
     def slots(self) -> tuple[Slot, ...]:

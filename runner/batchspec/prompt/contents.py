@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from batchspec.prompt.media import examine
+
 NAME = "batchspec_content"
 """The reference's only key."""
 MARK = f'{{"{NAME}":{{'.encode()
@@ -64,26 +66,32 @@ class Measured:
     """What is hashed."""
     length: int
     """Bytes of the params as they are sent; with uploaded files, at most so many."""
+    text: bytes
+    """The part of it that is paid by its characters."""
     chars: int
     """Characters that its files are worth."""
 
 
-def measure(request: bytes, *, uploaded: bool) -> Measured:
+def measure(request: bytes, *, uploaded: bool, per_token: float) -> Measured:
     """Return identity and sizes of a rendered request.
 
     Args:
         request: As `Renderer.render` returned it.
         uploaded: Whether files are sent as ids of uploaded files rather than as base64.
+        per_token: Characters of text that cost a token.
     """
-    if MARK not in request:
-        return Measured(identity=request, length=len(request), chars=0)
+    if MARK not in request and _INLINE not in request:
+        return Measured(identity=request, length=len(request), text=request, chars=0)
     length, chars = len(request), 0
     for match in _REFERENCE.finditer(request):
         content = _content(match)
         sent = len(file_source("")) + FILE_ID_ROOM if uploaded else _encoded_length(content)
         length += sent - len(match[0])
         chars += content.chars
-    return Measured(identity=identity_of(request), length=length, chars=chars)
+    identity = identity_of(request)
+    text, tokens = without_contents(identity)
+    inline = int((tokens or 0) * per_token)
+    return Measured(identity=identity, length=length, text=text, chars=chars + inline)
 
 
 def identity_of(request: bytes) -> bytes:
@@ -117,6 +125,25 @@ def base64_source(media_type: str, data: bytes) -> bytes:
 def file_source(file_id: str) -> bytes:
     """Return the canonical JSON of a source that names an uploaded file."""
     return b'{"file_id":%s,"type":"file"}' % json.dumps(file_id).encode()
+
+
+_INLINE = b'"type":"base64"}'
+_SENT = re.compile(rb'\{"data":"([A-Za-z0-9+/=]+)","media_type":"[a-z/]+","type":"base64"\}')
+_UPLOADED = re.compile(rb'\{"file_id":"[^"\\]*","type":"file"\}')
+
+
+def without_contents(params: bytes) -> tuple[bytes, int | None]:
+    """Return params that were sent, their files taken out, and the tokens that those are worth.
+
+    The tokens are None when a file was sent as an id, which says nothing of its size.
+    """
+    if _UPLOADED.search(params):
+        return params, None
+    tokens = 0
+    for match in _SENT.finditer(params):
+        media = examine(base64.b64decode(match[1]))
+        tokens += 0 if media is None else media.tokens
+    return _SENT.sub(b"{}", params), tokens
 
 
 def _encoded_length(content: Content) -> int:

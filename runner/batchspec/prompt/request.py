@@ -18,7 +18,7 @@ from batchspec.inputs.columns import Column
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.assembly import Assembly, digest_of
-from batchspec.prompt.caching import Ttl
+from batchspec.prompt.caching import CHARS_PER_TOKEN, Ttl
 from batchspec.prompt.compiler import Compiler
 from batchspec.prompt.layout import Turn, read_turns
 from batchspec.prompt.meter import Meter
@@ -61,6 +61,8 @@ class Renderer:
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
     """None: no breakpoint."""
+    chars_per_token: float
+    """Characters of text that cost a token of its model."""
     reads_files: bool
     """Whether items name files whose content no column holds, so that a row says too little."""
     notes: tuple[str, ...]
@@ -83,6 +85,7 @@ class Renderer:
         self.notes = (*plan.schema.notes, *plan.breakpoint.notes)
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)
+        self.chars_per_token = CHARS_PER_TOKEN[plan.tokenizer]
         self._slots = tuple(slots)
         self.reads_files = any(slot.reads_file for slot in slots)
         self._vars = dict(scope.vars)

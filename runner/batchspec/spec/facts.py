@@ -40,5 +40,9 @@ class ModelFacts:
     """Accepted ``thinking.type`` values; None: not on record."""
     forced_tool_choice: bool | None = None
     """Whether ``tool_choice`` any and tool are accepted; None: not on record."""
+    thinking_up_to_high: tuple[str, ...] = ()
+    """Of ``thinking``: what holds only up to the effort high."""
+    geo: bool | None = None
+    """Whether ``inference_geo`` is accepted; None: not on record."""
     as_of: dt.date | None = None
     """The day on which all this was so."""

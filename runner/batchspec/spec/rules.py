@@ -16,6 +16,8 @@ from batchspec.spec import (
     rules_prompt,
     rules_response,
     rules_settings,
+    rules_tools,
+    rules_values,
 )
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.subject import Subject
@@ -34,6 +36,17 @@ RULES: tuple[Rule, ...] = (
     rules_features.thinking,
     rules_features.effort,
     rules_features.forced_tools,
+    rules_tools.tool_shapes,
+    rules_tools.tool_names,
+    rules_tools.strict_tools,
+    rules_tools.tool_choice,
+    rules_values.stop_sequences,
+    rules_values.metadata,
+    rules_values.service_tier,
+    rules_values.effort_value,
+    rules_values.thinking_budget,
+    rules_values.thinking_with_effort,
+    rules_values.inference_geo,
     rules_params.owned_params,
     rules_params.params_not_in_batches,
     rules_params.not_params,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
+from batchspec.api.catalogue import Model
 from batchspec.errors import DiskFailure, StateFailure
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.calibration import calibrate
@@ -23,6 +24,7 @@ from batchspec.plan.estimate import (
 )
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate
+from batchspec.prompt.contents import without_contents
 from batchspec.prompt.request import Renderer
 from batchspec.spec.model import Spec
 from batchspec.state.ledger import LedgerReader
@@ -36,6 +38,8 @@ SUBMISSIONS = 8
 """So many of a spec's newest collected submissions calibrate its next plan."""
 SAMPLE = 1000
 """So many requests of each of them are compared with what their answers used."""
+MOST_TOOL_TOKENS = (496, 588)
+"""The largest numbers on record (fact sheet §4.1), for models that have none there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,7 @@ class Pricing:
             prefix_chars=renderer.prefix_chars,
             cache_ttl=renderer.cache_ttl,
             schema=renderer.sent_schema or renderer.form.schema,
+            tool_tokens=_tool_tokens(spec.params, catalogue.model(spec.model)),
             notes=renderer.notes,
         )
 
@@ -97,7 +102,7 @@ def _past(
         for submission in reader.submissions((SubmissionState.COLLECTED,))
         if submission.spec == spec.name and submission.segment and submission.results
     ]
-    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1]))
+    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1], job.tokenizer))
     comparable = [one for one in found if one.model == spec.model]
     if not comparable:
         facts = session.catalogue.facts()
@@ -114,7 +119,9 @@ def _past(
         return Calibration()
 
 
-def _sampled(session: Session, submissions: list[Submission]) -> Iterator[_Sampled]:
+def _sampled(
+    session: Session, submissions: list[Submission], tokenizer: Literal["old", "new"]
+) -> Iterator[_Sampled]:
     for submission in submissions:
         requests = sent_requests(session, submission.segment or "")
         try:
@@ -125,8 +132,30 @@ def _sampled(session: Session, submissions: list[Submission]) -> Iterator[_Sampl
             yield _Sampled(
                 submission=submission,
                 model=_model(sample[0][1]),
-                chars={name.digest16: estimate_chars(params) for name, params in sample},
+                chars={
+                    name.digest16: chars
+                    for name, params in sample
+                    if (chars := _chars(params, tokenizer)) is not None
+                },
             )
+
+
+def _chars(params: bytes, tokenizer: Literal["old", "new"]) -> int | None:
+    """Return the characters that a request counted as when it was planned; None: unknown."""
+    text, media = without_contents(params)
+    if media is None:
+        return None
+    return estimate_chars(text) + int(media * CHARS_PER_TOKEN[tokenizer])
+
+
+def _tool_tokens(params: Mapping[str, Any], model: Model | None) -> int:
+    """Return what tools add to a prompt; of a model without a record, the most on record."""
+    if not params.get("tools"):
+        return 0
+    free, forced = (model and model.tool_prompt_tokens) or MOST_TOOL_TOKENS
+    choice = params.get("tool_choice")
+    kind = choice.get("type") if isinstance(choice, Mapping) else None
+    return forced if kind in ("any", "tool") else free
 
 
 def _model(params: bytes) -> str:

@@ -195,3 +195,12 @@ def test_counted_tokens_win_over_past_answers() -> None:
         answers=40,
         counted=3,
     )
+
+
+def test_tools_add_to_a_guess_and_not_to_what_was_counted() -> None:
+    """The API puts a text of its own before a prompt with tools; past answers include it."""
+    sizes = Sizes(requests=10, chars=3500)
+    tools = replace(JOB, tool_tokens=496)
+    assert estimate(sizes, tools).input_tokens == 1080 + 4960
+    known = Calibration(input_ratio=Decimal("1.5"), answers=50)
+    assert estimate(sizes, tools, known) == estimate(sizes, JOB, known)

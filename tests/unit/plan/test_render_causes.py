@@ -24,6 +24,7 @@ class Failing:
     render_digest: str = "0"
     parts: dict[str, str] = field(default_factory=dict)
     reads_files: bool = False
+    chars_per_token: float = 2.5
     files: dict[str, str] = field(default_factory=dict)
 
     def render(self, row: Mapping[str, Any]) -> bytes:

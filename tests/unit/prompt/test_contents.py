@@ -17,6 +17,7 @@ from batchspec.prompt.contents import (
     filled,
     identity_of,
     measure,
+    without_contents,
 )
 
 PIXELS = b"twelve bytes and two"
@@ -57,7 +58,7 @@ def test_what_is_sent_is_canonical_and_as_long_as_measured() -> None:
     """Packing relies on the length before any file is read."""
     draft = request(content().reference(), content("b.png").reference())
     sent = filled(draft, lambda found: base64_source(found.media_type, PIXELS))
-    measured = measure(draft, uploaded=False)
+    measured = measure(draft, uploaded=False, per_token=2.5)
     assert (measured.length, measured.chars) == (len(sent), 154)
     assert canonical_json(json.loads(sent)) == sent
     source = json.loads(sent)["messages"][0]["content"][1]["source"]
@@ -69,7 +70,7 @@ def test_uploaded_files_are_measured_with_room_to_spare() -> None:
     """The id of a file is not known before it is uploaded."""
     draft = request(content().reference())
     sent = filled(draft, lambda _: file_source("file_011CNha8iCJcU1wXNR6q4V8w"))
-    assert len(sent) < measure(draft, uploaded=True).length < len(sent) + 64
+    assert len(sent) < measure(draft, uploaded=True, per_token=2.5).length < len(sent) + 64
     source = json.loads(sent)["messages"][0]["content"][0]["source"]
     assert source == {"type": "file", "file_id": "file_011CNha8iCJcU1wXNR6q4V8w"}
 
@@ -77,7 +78,7 @@ def test_uploaded_files_are_measured_with_room_to_spare() -> None:
 def test_without_files_a_request_is_its_own_identity() -> None:
     """Nothing of a plain request is touched."""
     plain = request()
-    measured = measure(plain, uploaded=True)
+    measured = measure(plain, uploaded=True, per_token=2.5)
     assert (measured.identity, measured.length, measured.chars) == (plain, len(plain), 0)
 
 
@@ -87,3 +88,21 @@ def test_a_text_cannot_pass_for_a_reference() -> None:
     assert list(contents_of(forged)) == []
     assert identity_of(forged) == forged
     assert filled(forged, lambda _: b"stolen") == forged
+
+
+def test_base64_in_an_item_is_worth_its_picture() -> None:
+    """It is part of the question as it stands, and costs what its picture costs."""
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (56).to_bytes(4, "big") * 2 + bytes(3000)
+    inline = json.loads(base64_source("image/png", png))
+    measured = measure(request(inline), uploaded=False, per_token=2.5)
+    assert measured.identity == request(inline)
+    assert (len(measured.text), measured.chars) == (len(request({})), 10)
+
+
+def test_what_was_sent_is_measured_as_it_was_planned() -> None:
+    """Past requests calibrate the next plan; an uploaded file says nothing of its size."""
+    draft = request(content().reference())
+    sent = filled(draft, lambda found: base64_source(found.media_type, PIXELS))
+    text, tokens = without_contents(sent)
+    assert (text, tokens) == (request({}), 0)
+    assert without_contents(filled(draft, lambda _: file_source("file_1")))[1] is None

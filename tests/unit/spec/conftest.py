@@ -24,6 +24,7 @@ _OLD = ModelFacts(
     tokenizer="old",
     retires_at=None,
     deprecated=False,
+    geo=False,
     as_of=dt.date(2026, 11, 22),
 )
 
@@ -44,6 +45,8 @@ FACTS: Mapping[str, ModelFacts] = {
             prefill=False,
             sampling=False,
             tokenizer="new",
+            thinking_up_to_high=("between_tools",),
+            geo=True,
         ),
         _like("claude-sonnet-4-5", deprecated=True, retires_at=dt.date(2026, 11, 30)),
         _like("claude-past-1", deprecated=True, retires_at=dt.date(2026, 6, 30)),

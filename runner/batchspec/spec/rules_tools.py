@@ -1,0 +1,123 @@
+"""Rules about tools: their definitions, strict schemas, and the choice among them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from batchspec.problems import Problem
+from batchspec.spec.document import NodePath, dotted, shown
+from batchspec.spec.schema_subset import subset_findings
+from batchspec.spec.subject import Subject
+from batchspec.spec.words import kind_of, listing, nearest
+
+MAX_STRICT = 20
+"""Strict tools of one request (fact sheet §6.1)."""
+CHOICES = ("auto", "any", "tool", "none")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_TOOLS: NodePath = ("params", "tools")
+
+
+def _tools(subject: Subject) -> Iterator[tuple[NodePath, dict[str, Any]]]:
+    for number, tool in enumerate(subject.entries(*_TOOLS)):
+        if isinstance(tool, dict):
+            yield (*_TOOLS, number), tool
+
+
+def is_server_tool(tool: dict[str, Any]) -> bool:
+    """Tell whether the service runs a tool itself; such tools have a dated type."""
+    return bool(tool.get("type", "custom") != "custom")
+
+
+def tool_shapes(subject: Subject) -> Iterator[Problem]:
+    """Refuse tools that are none: without a name or a schema of an object."""
+    tools = subject.get(*_TOOLS)
+    if tools is not None and not isinstance(tools, list):
+        yield _bad(subject, _TOOLS, f"params.tools is {kind_of(tools)}", "Write a list of tools.")
+    for number, tool in enumerate(subject.entries(*_TOOLS)):
+        if not isinstance(tool, dict):
+            place: NodePath = (*_TOOLS, number)
+            yield _bad(subject, place, f"{dotted(place)} is {kind_of(tool)}", "Write a mapping.")
+    for path, tool in _tools(subject):
+        if is_server_tool(tool):
+            continue
+        name, schema = tool.get("name"), tool.get("input_schema")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            yield _bad(
+                subject,
+                (*path, "name") if "name" in tool else path,
+                f"{dotted(path)} has no valid name",
+                "A tool's name has 1 to 128 letters, digits, underscores and hyphens.",
+            )
+        if not isinstance(schema, dict) or schema.get("type") != "object":
+            yield _bad(
+                subject,
+                (*path, "input_schema") if "input_schema" in tool else path,
+                f"{dotted(path)} has no input_schema of an object",
+                "Describe what the tool takes as a JSON Schema with type: object.",
+            )
+
+
+def tool_names(subject: Subject) -> Iterator[Problem]:
+    """Refuse two tools of one name."""
+    seen: set[str] = set()
+    for path, tool in _tools(subject):
+        name = tool.get("name")
+        if isinstance(name, str) and name in seen:
+            yield _bad(
+                subject, (*path, "name"), f"the tool {shown(name)} is there twice", "Rename one."
+            )
+        elif isinstance(name, str):
+            seen.add(name)
+
+
+def strict_tools(subject: Subject) -> Iterator[Problem]:
+    """Refuse strict schemas that the API could not compile, and too many of them."""
+    strict = [(path, tool) for path, tool in _tools(subject) if tool.get("strict") is True]
+    if len(strict) > MAX_STRICT:
+        yield _bad(
+            subject,
+            strict[MAX_STRICT][0],
+            f"params.tools has {len(strict)} strict tools",
+            f"The API takes at most {MAX_STRICT} in one request. Make some of them not strict.",
+        )
+    for path, tool in strict:
+        schema = tool.get("input_schema")
+        for finding in subset_findings(schema) if isinstance(schema, dict) else ():
+            yield subject.error(
+                finding.code,
+                (*path, "input_schema", *finding.path),
+                f"the schema of a strict tool {finding.summary}",
+                finding.detail,
+                key=True,
+            )
+
+
+def tool_choice(subject: Subject) -> Iterator[Problem]:
+    """Refuse a choice that is none, or names what is not there."""
+    choice = subject.get("params", "tool_choice")
+    if choice is None:
+        return
+    path: NodePath = ("params", "tool_choice")
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    names = [tool["name"] for _, tool in _tools(subject) if isinstance(tool.get("name"), str)]
+    if kind not in CHOICES:
+        hint = f"Write one of {listing([f'{{type: {kind}}}' for kind in CHOICES], 'or')}."
+        yield _bad(subject, path, "params.tool_choice has no known type", hint)
+    elif not subject.entries(*_TOOLS) and kind != "none":
+        hint = "Define tools in params.tools, or remove it."
+        yield _bad(subject, path, "params.tool_choice is set without params.tools", hint)
+    elif kind == "tool" and choice.get("name") not in names:
+        wanted = str(choice.get("name"))
+        meant = nearest(wanted, names)
+        hint = f"Did you mean {meant}?" if meant else f"The tools are {listing(names, 'and')}."
+        yield _bad(
+            subject, path, f"params.tool_choice names {shown(wanted)}, which is no tool", hint
+        )
+
+
+def _bad(subject: Subject, path: NodePath, summary: str, hint: str) -> Problem:
+    return subject.error(
+        "bad-tool", path, summary, f"Every request would come back as errored. {hint}"
+    )

@@ -1,0 +1,109 @@
+"""Rules about values of parameters that the API checks only when a request runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from batchspec.problems import Problem
+from batchspec.spec.document import NodePath, dotted, shown
+from batchspec.spec.subject import Subject
+from batchspec.spec.words import listing
+
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+"""Fact sheet §6.2, from little to much."""
+_HIGH = EFFORTS.index("high")
+_TIERS = ("auto", "standard_only")
+
+
+def stop_sequences(subject: Subject) -> Iterator[Problem]:
+    """Refuse stop sequences that are no list of texts."""
+    given = subject.get("params", "stop_sequences")
+    if given is not None and not (
+        isinstance(given, list) and all(isinstance(stop, str) and stop for stop in given)
+    ):
+        yield _bad(subject, ("params", "stop_sequences"), "must be a list of texts", given)
+
+
+def metadata(subject: Subject) -> Iterator[Problem]:
+    """Refuse metadata that is no mapping (fact sheet §1.5)."""
+    given = subject.get("params", "metadata")
+    if given is not None and not isinstance(given, dict):
+        yield _bad(subject, ("params", "metadata"), "must be a mapping with user_id", given)
+
+
+def service_tier(subject: Subject) -> Iterator[Problem]:
+    """Refuse tiers that the API does not have (fact sheet §1.5)."""
+    given = subject.get("params", "service_tier")
+    if given is not None and given not in _TIERS:
+        yield _bad(subject, ("params", "service_tier"), f"must be {listing(_TIERS, 'or')}", given)
+
+
+def effort_value(subject: Subject) -> Iterator[Problem]:
+    """Refuse an effort that is none."""
+    given = subject.mapping("params", "output_config").get("effort")
+    if given is not None and given not in EFFORTS:
+        path = ("params", "output_config", "effort")
+        yield _bad(subject, path, f"must be {listing(EFFORTS, 'or')}", given)
+
+
+def thinking_budget(subject: Subject) -> Iterator[Problem]:
+    """Refuse a budget that leaves no room for the answer (fact sheet §6.2)."""
+    thinking, most = subject.mapping("params", "thinking"), subject.get("max_tokens")
+    if thinking.get("type") != "enabled":
+        return
+    budget = thinking.get("budget_tokens")
+    if isinstance(budget, bool) or not isinstance(budget, int):
+        yield subject.error(
+            "bad-param",
+            ("params", "thinking"),
+            "params.thinking needs budget_tokens",
+            "The type enabled thinks for so many tokens, as a whole number. The API would refuse"
+            " every request without it.",
+        )
+    elif isinstance(most, int) and budget >= most:
+        yield subject.error(
+            "bad-param",
+            ("params", "thinking", "budget_tokens"),
+            f"params.thinking.budget_tokens is {budget:,}, and max_tokens {most:,}",
+            "Thinking is part of the answer's tokens, so max_tokens must be larger, or every"
+            " request would come back as errored. Lower the budget, or raise max_tokens.",
+        )
+
+
+def thinking_with_effort(subject: Subject) -> Iterator[Problem]:
+    """Refuse ways of thinking that hold up to the effort high only (fact sheet §6.2)."""
+    facts, kind = subject.model, subject.mapping("params", "thinking").get("type")
+    effort = subject.mapping("params", "output_config").get("effort")
+    if facts is None or kind not in facts.thinking_up_to_high or effort not in EFFORTS:
+        return
+    if EFFORTS.index(effort) > _HIGH:
+        yield subject.error(
+            "thinking-refused",
+            ("params", "thinking", "type"),
+            f"params.thinking.type is {kind}, which {facts.id} takes up to the effort high",
+            f"Every request would come back as errored, since the effort is {effort}. Lower the"
+            " effort, or let the model think.",
+        )
+
+
+def inference_geo(subject: Subject) -> Iterator[Problem]:
+    """Refuse a region for a model that takes none (fact sheet §4.1)."""
+    facts, given = subject.model, subject.get("params", "inference_geo")
+    if given is not None and facts is not None and facts.geo is False:
+        yield subject.error(
+            "geo-refused",
+            ("params", "inference_geo"),
+            f"params.inference_geo is set, which {facts.id} does not take",
+            "Every request would come back as errored. Remove it, or use a newer model.",
+            key=True,
+        )
+
+
+def _bad(subject: Subject, path: NodePath, must: str, given: Any) -> Problem:
+    return subject.error(
+        "bad-param",
+        path,
+        f"{dotted(path)} {must}, not {shown(str(given))}",
+        "Every request would come back as errored.",
+    )
