@@ -121,3 +121,45 @@ def test_examples_need_what_was_sent(folder: Folder) -> None:
     spec = planned(folder)
     assert reasons(spec) == {"files": 2}
     assert "reworded" not in spec
+
+
+def shown(folder: Folder, key: str) -> dict[str, Any]:
+    """Return what `show` says of an item."""
+    done = folder.batchspec("show", "triage", key, "--format", "json")
+    assert done.code == 0, done.err
+    found = done.json()
+    assert isinstance(found, dict)
+    return found
+
+
+def test_show_explains_an_item_as_the_plan_does(folder: Folder) -> None:
+    """Unchanged, changed in one or more ways, new; with the words and the cost of its answer."""
+    found = shown(folder, "1")
+    nothing: dict[str, Any] = {
+        "action": "unchanged",
+        "reason": None,
+        "changed": [],
+        "changed_files": [],
+    }
+    assert (found["plan"], found["former"]) == (nothing, None)
+    assert float(found["history"][0]["usd"]) > 0
+    folder.write("prompts/tone.md", "Be very {{ tone }}.")
+    folder.write("tickets.csv", "id,body\n1,The shop is down\n2,An invoice is right\n3,New\n")
+    first, second, third = (shown(folder, key) for key in "123")
+    assert first["plan"]["reason"] == "files"
+    assert first["plan"]["changed_files"] == ["prompts/tone.md"]
+    assert first["former"]["request_hash"] == found["request_hash"]
+    assert first["former"]["rewording"]["places"][0]["path"] == "system"
+    assert (second["plan"]["reason"], second["plan"]["changed"]) == ("input", ["input", "files"])
+    assert (third["plan"]["reason"], third["former"]) == ("new", None)
+    text = folder.batchspec("show", "triage", "2").out
+    assert "plan: submit, because: input\n" in text
+    assert "An invoice is [-wrong-]{+right+}" in text
+
+
+def test_show_of_an_item_that_cannot_be_rendered_is_a_problem(folder: Folder) -> None:
+    """It has a place in the spec, and is not a bug of the program."""
+    folder.write("specs/triage.yaml", SPEC.replace("{{ body }}", "{{ body|int + tone }}"))
+    done = folder.batchspec("show", "triage", "2")
+    assert done.code == 1, done.err
+    assert "specs/triage.yaml:9" in done.out + done.err

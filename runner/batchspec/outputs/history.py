@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from batchspec.inputs.engine import Engine, quote_literal
+from batchspec.outputs.money import cost_expression
+from batchspec.plan.cost import ModelPrices
 from batchspec.plan.model import Outcome
 
 
@@ -26,16 +29,25 @@ class Asked:
     """The parsed answer as JSON text, when a schema asked for JSON."""
     detail: str
     """Why it is no usable answer; empty for one that is."""
+    input_tokens: int
+    """Of the whole prompt, cached parts included."""
+    output_tokens: int
+    usd: Decimal | None
+    """What it cost; None: the model's price is unknown."""
 
 
-def history(engine: Engine, answers: Iterable[Path], digest: bytes) -> tuple[Asked, ...]:
+def history(
+    engine: Engine, answers: Iterable[Path], digest: bytes, prices: ModelPrices | None
+) -> tuple[Asked, ...]:
     """Return the answers to one question (first 16 bytes of its hash), oldest attempt first."""
     files = ", ".join(quote_literal(str(path)) for path in answers)
     if not files:
         return ()
     rows = engine.rows(
         "SELECT submission, attempt, outcome, batch_id, ended_at, text, result,"  # noqa: S608 - quoted
-        " coalesce(invalid_reason, error_message, '')"
+        " coalesce(invalid_reason, error_message, ''),"
+        " input_tokens::BIGINT + cache_write_5m + cache_write_1h + cache_read, output_tokens,"
+        f" {cost_expression(prices)}"
         f" FROM read_parquet([{files}]) WHERE hash = ? ORDER BY attempt, ended_at",
         (digest,),
     )
@@ -49,6 +61,9 @@ def history(engine: Engine, answers: Iterable[Path], digest: bytes) -> tuple[Ask
             text=row[5],
             result=row[6],
             detail=row[7],
+            input_tokens=row[8],
+            output_tokens=row[9],
+            usd=row[10],
         )
         for row in rows
     )

@@ -22,7 +22,7 @@ from batchspec.plan.examples import choose_examples, examples_of
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Action, JsonKey, Outcome, Reason
 from batchspec.plan.questions import Spool
-from batchspec.plan.reasons import action_expression, changed_files, changed_parts
+from batchspec.plan.reasons import action_expression, changed_files, reason_of_parts
 from batchspec.plan.render import COLUMNS, RenderJob, Renders
 from batchspec.problems import Problem
 from batchspec.spec.model import Spec
@@ -180,7 +180,10 @@ class _Diff:
 
     def _changed_files(self) -> tuple[str, ...]:
         """Return the changed files of the prompt, when they are why an item is submitted."""
-        if self.baseline is None or self._changed_part(self.baseline) is not Reason.FILES:
+        if (
+            self.baseline is None
+            or reason_of_parts(self.job.renderer, self.baseline) is not Reason.FILES
+        ):
             return ()
         return changed_files(self.job.renderer.files, self.baseline)
 
@@ -304,7 +307,7 @@ class _Diff:
             )
             reason = (
                 f"CASE WHEN before IS NULL THEN '{Reason.NEW}' WHEN before <> row_digest THEN "
-                f"'{Reason.INPUT}' ELSE '{self._changed_part(self.baseline)}' END"
+                f"'{Reason.INPUT}' ELSE '{reason_of_parts(self.job.renderer, self.baseline)}' END"
             )
         self._state_table(
             "work",
@@ -341,15 +344,6 @@ class _Diff:
             f"SELECT key_json, {self.removed_keys}, hash FROM {self.baseline.relation} b {kept}",
         )
         self.removed = self._count("removed")
-
-    def _changed_part(self, baseline: Baseline) -> Reason:
-        """Return the reason of an item whose row is as it was."""
-        changed = changed_parts(self.job.renderer.parts, baseline)
-        if changed:
-            return changed[0]
-        if baseline.render_digest != self.job.renderer.render_digest:
-            return Reason.PROMPT
-        return Reason.INPUT if self.job.renderer.reads_files else Reason.NEW
 
     def _action(self, options: DiffOptions) -> str:
         """Return the SQL expression for an item's action."""

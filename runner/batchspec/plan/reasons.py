@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from batchspec.plan.baseline import Baseline
 from batchspec.plan.model import Action, Outcome, Reason
+from batchspec.plan.render import Renders
 from batchspec.spec.model import Spec
 
 _PARTS = (
@@ -23,6 +24,16 @@ _PARTS = (
 def changed_parts(parts: Mapping[str, str], baseline: Baseline) -> tuple[Reason, ...]:
     """Return the parts of the request that are not what the last applied plan was made with."""
     return tuple(reason for name, reason in _PARTS if parts.get(name) != baseline.parts.get(name))
+
+
+def reason_of_parts(renderer: Renders, baseline: Baseline) -> Reason:
+    """Return the reason of an item whose row is as it was in the last applied plan."""
+    changed = changed_parts(renderer.parts, baseline)
+    if changed:
+        return changed[0]
+    if baseline.render_digest != renderer.render_digest:
+        return Reason.PROMPT
+    return Reason.INPUT if renderer.reads_files else Reason.NEW
 
 
 def changed_files(files: Mapping[str, str], baseline: Baseline) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ MAX_TOKENS = 1500
 """Longest run of words, or else of lines, that is compared; its time grows with its square."""
 CONTEXT = 40
 """Characters that are kept of an unchanged text before and after a change."""
+_LONG_WORD = 15
+"""A word longer than this may be cut."""
 LONGEST = 1200
 """Characters that are kept of one removed or added text."""
 MAX_PIECES = 60
@@ -213,13 +215,22 @@ def _shortened(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def _cut(piece: Piece, head: int, tail: int) -> Iterator[Piece]:
-    """Yield the two ends of a piece, and between them how much is left out."""
-    left_out = len(piece.text) - head - tail
-    if left_out <= CONTEXT:
+    """Yield the two ends of a piece, at whole words, and between them how much is left out."""
+    text = piece.text
+    if len(text) - head - tail <= CONTEXT:
         yield piece
         return
-    if head:
-        yield Piece(op=piece.op, text=piece.text[:head])
-    yield Piece(op="skipped", characters=left_out)
-    if tail:
-        yield Piece(op=piece.op, text=piece.text[-tail:])
+    first = text[: _space(text, range(head, head - _LONG_WORD, -1))] if head else ""
+    last = (
+        text[_space(text, range(len(text) - tail, len(text) - tail + _LONG_WORD)) :] if tail else ""
+    )
+    if first:
+        yield Piece(op=piece.op, text=first)
+    yield Piece(op="skipped", characters=len(text) - len(first) - len(last))
+    if last:
+        yield Piece(op=piece.op, text=last)
+
+
+def _space(text: str, places: range) -> int:
+    """Return the first of some places where a space stands, else the first of them."""
+    return next((at for at in places if text[at].isspace()), places[0])

@@ -36,6 +36,6 @@ def _marked(piece: Piece, style: Style) -> str:
         case "added":
             return style.good(f"{{+{text}+}}")
         case "skipped":
-            return style.dim(f" …({number(piece.characters)} characters)… ")
+            return style.dim(f"…({number(piece.characters)} characters)…")
         case _:
             assert_never(piece.op)

@@ -12,14 +12,18 @@ from batchspec.inputs.engine import Engine
 from batchspec.inputs.lookup import find_row
 from batchspec.inputs.tables import Row, open_inputs
 from batchspec.outputs.history import Asked, history
+from batchspec.plan.explain import Explained, Standing, explain_item
 from batchspec.plan.hashing import request_hash
 from batchspec.plan.model import JsonKey, Outcome
+from batchspec.plan.wording import Rewording, compare_requests
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.contents import identity_of
-from batchspec.prompt.request import Renderer, compile_prompt
+from batchspec.prompt.request import ItemError, Renderer, compile_prompt
 from batchspec.spec.project import LoadedSpec
+from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.former import former_requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,13 @@ class ItemView:
     request: bytes
     """Canonical params, as they are sent."""
     request_hash: str
+    row_digest: str
+    """32 hex digits; a changed row has another one."""
+    explained: Explained
+    """What a plan would do with it, and why."""
+    rewording: Rewording | None
+    """How the request differs from the one in the last applied plan; None: it does not, or what
+    was sent then is not to be found."""
     outcome: Outcome | None
     """What the state knows of the question; None: it was never asked."""
     result: Any
@@ -68,7 +79,8 @@ def show_item(
             return None, problems
         row = find_row(engine, table, key)
         if row is not None:
-            return _view(session, engine, loaded, renderer, row), problems
+            view, found = _rendered(session, engine, loaded, renderer, row)
+            return view, problems + found
     raise UsageFailure(
         f"Spec {loaded.spec.name!r} has no item with the key {key!r} now.",
         hint="A key is looked up as JSON first and as text second; a composite key is a JSON "
@@ -76,27 +88,71 @@ def show_item(
     )
 
 
-def _view(
+def _rendered(
     session: Session, engine: Engine, loaded: LoadedSpec, renderer: Renderer, row: Row
+) -> tuple[ItemView | None, tuple[Problem, ...]]:
+    try:
+        request = renderer.render(row.values)
+    except ItemError as error:
+        where = error.where or loaded.place("prompt")
+        problem = Problem(code=error.code, summary=error.summary, detail=error.detail, where=where)
+        return None, (problem,)
+    return _view(session, engine, loaded, renderer, row, request), ()
+
+
+def _view(
+    session: Session,
+    engine: Engine,
+    loaded: LoadedSpec,
+    renderer: Renderer,
+    row: Row,
+    request: bytes,
 ) -> ItemView:
-    request = renderer.render(row.values)
     digest = request_hash(identity_of(request), renderer.identity)
     reader = session.reader()
     known = None if reader is None else reader.known(digest[:16])
     asked: tuple[Asked, ...] = ()
     if reader is not None and known is not None:
-        asked = history(engine, answer_files(session, reader.submissions()), digest[:16])
+        files = answer_files(session, reader.submissions())
+        prices = session.catalogue.prices(loaded.spec.model)
+        asked = history(engine, files, digest[:16], prices)
     standing = next((a for a in asked if known is not None and a.submission == known.tag), None)
+    explained = explain_item(
+        engine,
+        row,
+        renderer,
+        spec=loaded.spec,
+        paths=session.baseline(loaded.spec.name),
+        standing=None if known is None else Standing(outcome=known.outcome, attempt=known.attempt),
+    )
     return ItemView(
         spec=loaded.spec.name,
         key=row.key_json,
         row=row.values,
         request=request,
         request_hash=digest.hex(),
+        row_digest=row.digest.hex(),
+        explained=explained,
+        rewording=_rewording(session, reader, explained, digest, request),
         outcome=None if known is None else known.outcome,
         result=_result(standing),
         history=asked,
     )
+
+
+def _rewording(
+    session: Session,
+    reader: LedgerReader | None,
+    explained: Explained,
+    digest: bytes,
+    request: bytes,
+) -> Rewording | None:
+    """Compare the request with the one that the last applied plan had for the item."""
+    former = explained.former
+    if reader is None or former is None or former == digest:
+        return None
+    sent = former_requests(session, reader, (former,)).get(former)
+    return None if sent is None else compare_requests(sent, request)
 
 
 def _result(asked: Asked | None) -> Any:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from batchspec.plan.model import Outcome
+from batchspec.plan.explain import Explained
+from batchspec.plan.model import Action, Outcome, Reason
+from batchspec.plan.wording import Rewording, compare_requests
 from batchspec.report.show import item_json, item_text
 
 ENDED = dt.datetime(2026, 11, 23, 6, 30, tzinfo=dt.UTC)
+UNCHANGED = Explained(action=Action.UNCHANGED, reason=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +25,10 @@ class Asked:
     batch_id: str | None = "msgbatch_01"
     ended_at: dt.datetime | None = ENDED
     detail: str = ""
+    submission: str = "abcdefgh"
+    input_tokens: int = 1200
+    output_tokens: int = 10
+    usd: Decimal | None = Decimal("0.000650")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +42,13 @@ class View:
     )
     request: bytes = b'{"max_tokens":64,"model":"claude-haiku-4-5"}'
     request_hash: str = "ab" * 32
+    row_digest: str = "cd" * 16
+    explained: Explained = UNCHANGED
+    rewording: Rewording | None = None
     outcome: Outcome | None = Outcome.SUCCEEDED
     result: Any = field(default_factory=lambda: {"label": "\x1b[31mhigh"})
     history: tuple[Asked, ...] = (
-        Asked(attempt=1, outcome=Outcome.ERRORED, detail="overloaded\n::error::"),
+        Asked(attempt=1, outcome=Outcome.ERRORED, detail="busy\n::error::"),
         Asked(attempt=2, outcome=Outcome.SUCCEEDED, batch_id="msgbatch_02"),
     )
 
@@ -45,7 +56,9 @@ class View:
 SCREEN = f"""\
 triage "T-17"
 status: succeeded
+plan: unchanged
 request hash: {"ab" * 32}
+row digest: {"cd" * 16}
 
 row
   | {{
@@ -66,8 +79,8 @@ result
   | }}
 
 history
-  attempt 1  errored    msgbatch_01  2026-11-23 06:30Z  overloaded ::error::
-  attempt 2  succeeded  msgbatch_02  2026-11-23 06:30Z
+  attempt 1  errored    msgbatch_01  2026-11-23 06:30Z  1,200 + 10 tokens  $0.0006  busy ::error::
+  attempt 2  succeeded  msgbatch_02  2026-11-23 06:30Z  1,200 + 10 tokens  $0.0006
 """
 
 
@@ -88,6 +101,39 @@ def test_never_asked() -> None:
     assert "status: not asked yet\n" in text
     assert "result\n" not in text
     assert "history" not in text
+
+
+def test_what_changed_is_told_completely() -> None:
+    """The action, the reason, every changed part with its files, and the words."""
+    explained = Explained(
+        action=Action.SUBMIT,
+        reason=Reason.INPUT,
+        changed=(Reason.INPUT, Reason.FILES),
+        changed_files=("a.md",),
+        former=b"\x12" * 32,
+    )
+    rewording = compare_requests(b'{"system":"Be short."}', b'{"system":"Be kind."}')
+    view = View(explained=explained, rewording=rewording, outcome=None)
+    assert item_text(view).splitlines()[1:9] == [
+        "status: not asked yet",
+        "plan: submit, because: input",
+        "changed since the last applied plan: input, files (a.md)",
+        f"request hash: {'ab' * 32}",
+        f"row digest: {'cd' * 16}",
+        "",
+        "changed in the request, word by word",
+        "  | system: Be [-short-]{+kind+}.",
+    ]
+    data = item_json(view)
+    assert data["plan"] == {
+        "action": "submit",
+        "reason": "input",
+        "changed": ["input", "files"],
+        "changed_files": ["a.md"],
+    }
+    assert data["former"]["request_hash"] == "12" * 32
+    assert data["former"]["rewording"]["places"][0]["path"] == "system"
+    assert item_json(View())["former"] is None
 
 
 def test_json() -> None:

@@ -61,7 +61,7 @@ def test_skipped_text_and_further_places_are_counted() -> None:
     """A reader knows that there is more."""
     rewording = replace(compared("x " * 500 + "old", "x " * 500 + "new"), more=3)
     lines = list(wording_lines(rewording))
-    assert "…(960 characters)…" in lines[0]
+    assert "…(961 characters)… x x" in lines[0]
     assert lines[-1] == "  | and 3 more places"
 
 
