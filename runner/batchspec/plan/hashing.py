@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 REQUEST_PREFIX = b"batchspec request 1\0"
 NAMESPACE_PREFIX = b"batchspec namespace 1\0"
@@ -63,9 +63,8 @@ def request_hash(params: bytes, identity: bytes, sample: int | None = None) -> b
     return RequestHasher(identity, sample).digest(params)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomId:
-    """What one of our ``custom_id`` values says."""
+class CustomId(NamedTuple):
+    """What one of our ``custom_id`` values says. A named tuple: collecting makes millions."""
 
     namespace: str
     """8 characters; tells projects apart for people, decides nothing."""
@@ -105,17 +104,15 @@ def h26_of(digest: bytes) -> str:
 def parse_custom_id(text: str) -> CustomId | None:
     """Return the parts of one of our ids, or None for anybody else's."""
     match = _ID.fullmatch(text)
-    if match is None or int(match["attempt"]) > MAX_ATTEMPT:
+    if match is None:
+        return None
+    namespace, h26, tag, attempt = match.groups()
+    number = int(attempt)
+    if number > MAX_ATTEMPT:
         return None
     # 26 characters carry 130 bits, of which the ledger's key drops the last two.
-    digest16 = (int(match["h26"].translate(_DIGITS), 32) >> 2).to_bytes(DIGEST16, "big")
-    return CustomId(
-        namespace=match["namespace"],
-        digest16=digest16,
-        h26=match["h26"],
-        tag=match["tag"],
-        attempt=int(match["attempt"]),
-    )
+    digest16 = (int(h26.translate(_DIGITS), 32) >> 2).to_bytes(DIGEST16, "big")
+    return CustomId(namespace, digest16, h26, tag, number)
 
 
 def namespace(project_name: str) -> str:

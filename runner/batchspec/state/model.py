@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from batchspec.plan.model import Outcome
 
@@ -78,9 +79,8 @@ class Submission:
     """Last failure in words, for `status`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a collected submission says of one question."""
+class Verdict(NamedTuple):
+    """What a collected submission says of one question. A named tuple: there are millions."""
 
     digest: bytes
     """First 16 bytes of the request hash."""

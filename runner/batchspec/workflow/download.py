@@ -13,11 +13,11 @@ from pathlib import Path
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind, ResultStream
 from batchspec.crashpoints import reached
-from batchspec.durable import disk_errors
+from batchspec.durable import disk_errors, write_all
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.rows import Head, Oddity, read_head
 from batchspec.plan.hashing import parse_custom_id
-from batchspec.workflow.listing import split_lines
+from batchspec.workflow.listing import split_pieces
 from batchspec.workflow.patience import PASSING, given_up
 from batchspec.workflow.worker import Worker
 
@@ -68,17 +68,14 @@ class Answers:
         """
         self.oddities.clear()
         self._read.clear()
-        line = b"\n"
-        with self.path.open("ab") as target:
-            try:
-                for line in split_lines(stream.pieces):
-                    if self._is_new(line):
-                        with disk_errors("write a result line"):
-                            target.write(line + b"\n")
-            finally:
+        last = b"\n"
+        with self.path.open("ab", buffering=0) as target:
+            for lines in split_pieces(stream.pieces):
+                new = [line for line in lines if self._is_new(line)]
                 with disk_errors("write result lines"):
-                    target.flush()
-        return stream.framed and not isinstance(read_head(line), Oddity)
+                    write_all(target.fileno(), b"\n".join([*new, b""]))
+                last = lines[-1]
+        return stream.framed and not isinstance(read_head(last), Oddity)
 
     def _is_new(self, line: bytes) -> bool:
         head = read_head(line)

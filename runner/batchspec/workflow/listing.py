@@ -115,10 +115,17 @@ def _first_line(worker: Worker, batch: Batch) -> Owner | None:
 
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield complete lines of a byte stream, then what stands after the last line end."""
+    for lines in split_pieces(pieces):
+        yield from lines
+
+
+def split_pieces(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines of `split_lines` as lists, one for each piece that ends a line."""
     rest = b""
     for piece in pieces:
         lines = (rest + piece).split(b"\n")
         rest = lines.pop()
-        yield from lines
+        if lines:
+            yield lines
     if rest:
-        yield rest
+        yield [rest]

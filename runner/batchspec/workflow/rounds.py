@@ -34,8 +34,8 @@ class Rounds:
     ledger: SqliteLedger
     options: RunOptions
     _jobs: dict[str, Job] = field(default_factory=dict)
-    _judges: dict[bytes, Judge] = field(default_factory=dict)
-    _judged_serial: int = -1
+    _judges: dict[bytes, Judge] | None = None
+    """By question; None: made anew when next needed."""
 
     def jobs(self, specs: Sequence[LoadedSpec]) -> list[Job]:
         """Return a job for each spec, and clear away what a crash left unnamed."""
@@ -50,7 +50,7 @@ class Rounds:
 
     def judge_of(self, digest: bytes) -> Judge | None:
         """Return the judge of the spec that is about to ask a question, or None."""
-        if self._judged_serial != self.ledger.serial:
+        if self._judges is None:
             self._judges = {
                 asked: job.judge
                 for job in self._jobs.values()
@@ -58,7 +58,6 @@ class Rounds:
                 for chunk in job.chunks
                 for asked, _ in claims(chunk)
             }
-            self._judged_serial = self.ledger.serial
         return self._judges.get(digest)
 
     def next_round(
@@ -71,6 +70,7 @@ class Rounds:
             finishing: Whether outputs may be written in this round.
         """
         spool_path = self.session.project.root / ".batchspec" / "tmp" / f"{job.name}.spool"
+        self._judges = None
         with self.session.engine() as engine, Spool(spool_path) as spool:
             options = PlanOptions(
                 retry_failed=self.options.retry_failed and job.round == 0,
