@@ -95,13 +95,14 @@ def _write(
     problems: list[Problem],
 ) -> Generator[Event, None, list[Done]]:
     written: list[Done] = []
+    items_digest = planned.items.inputs_digest()
     for number in range(len(job.loaded.spec.outputs)):
         output = OutputJob(
             root=session.project.root,
             loaded=job.loaded,
             number=number,
             spec_digest=planned.plan.digests["spec"],
-            items_digest=planned.plan.digests["inputs"],
+            items_digest=items_digest,
             emulated=session.emulated,
         )
         done, found = write_output(engine, results, output)

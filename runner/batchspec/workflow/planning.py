@@ -50,7 +50,7 @@ class PlanOptions:
     detach: bool = False
     """Nobody will wait for the batches."""
     changes: bool = True
-    """List every change; a run needs the counts only."""
+    """Say every change, and the digests that bind a saved plan; a run needs the counts only."""
     count_tokens: int = 0
     """Have the API count the input tokens of so many of the questions; 0: estimate locally."""
     examples: bool = False
@@ -239,6 +239,9 @@ def _spec_plan(
     batches: Sequence[Packed],
     options: PlanOptions,
 ) -> SpecPlan:
+    digests = {"spec": spec_digest(spec)}
+    if options.changes:
+        digests["inputs"] = items.inputs_digest()
     return SpecPlan(
         name=spec.name,
         model=spec.model,
@@ -250,7 +253,7 @@ def _spec_plan(
         bytes=sum(batch.bytes for batch in batches),
         estimate=priced,
         changes=tuple(items.changes()) if options.changes else (),
-        digests={"spec": spec_digest(spec), "inputs": items.inputs_digest()},
+        digests=digests,
         changed_files=items.changed_files,
     )
 
