@@ -50,6 +50,7 @@ COMMANDS = {
     "cancel": "cancel batches in flight",
     "recover": "find paid batches that the state does not know",
     "show": "show one item: request, hash, result, history",
+    "diff": "show how answers differ between two versions of a spec",
     "verify": "check every digest of outputs and state",
     "state": "export or import the state as one file",
     "record": "write what was answered as a file that the emulator replays",

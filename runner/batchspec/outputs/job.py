@@ -29,6 +29,8 @@ class OutputJob:
     items_digest: str
     """Hex Merkle root over the items (`plan.items.ItemTable.inputs_digest`)."""
     emulated: bool
+    sampled: bool = False
+    """Only a sample of the items was asked, so no output of all items is touched."""
 
     @property
     def output(self) -> Output:
@@ -44,7 +46,9 @@ class OutputJob:
     @property
     def target(self) -> Target:
         """Where it is written."""
-        return choose_target(self.root, self.output.path, emulated=self.emulated)
+        return choose_target(
+            self.root, self.output.path, emulated=self.emulated, sampled=self.sampled
+        )
 
     @property
     def profiled(self) -> tuple[str, ...]:

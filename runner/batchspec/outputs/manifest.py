@@ -17,7 +17,14 @@ from typing import Any, Final
 
 from batchspec.crashpoints import reached
 from batchspec.durable import read_pieces, write_file
-from batchspec.outputs.places import Target, refuse_foreign, target_of
+from batchspec.outputs.places import (
+    ASIDE,
+    EMULATED_SAMPLES,
+    SAMPLES,
+    Target,
+    refuse_foreign,
+    target_of,
+)
 from batchspec.outputs.profile import Profiles, read_profiles
 
 FORMAT_VERSION: Final = 1
@@ -125,14 +132,17 @@ def _decode(document: dict[str, Any]) -> Manifest | None:
     )
 
 
-def choose_target(root: Path, path: str, *, emulated: bool) -> Target:
+def choose_target(root: Path, path: str, *, emulated: bool, sampled: bool = False) -> Target:
     """Return where an output is written: an emulated one never in the place of a real one.
 
     Args:
         root: The project root.
         path: The output's path as the spec has it.
         emulated: Whether the answers are emulated.
+        sampled: Whether it is an output of a sample, which touches no other.
     """
+    if sampled:
+        return target_of(root, path, base=EMULATED_SAMPLES if emulated else SAMPLES)
     target = target_of(root, path)
     if not emulated:
         return target
@@ -141,7 +151,7 @@ def choose_target(root: Path, path: str, *, emulated: bool) -> Target:
         taken = not target.is_template and (target.path.exists() or target.path.is_symlink())
     else:
         taken = not manifest.emulated
-    return target_of(root, path, aside=taken)
+    return target_of(root, path, base=ASIDE) if taken else target
 
 
 def has_real_answers(root: Path, path: str) -> bool:

@@ -13,6 +13,10 @@ from batchspec.spec.paths import complaint
 
 ASIDE: Final = PurePosixPath(".batchspec/emulated/outputs")
 """Where an emulated run writes when a real output stands in the output's place."""
+SAMPLES: Final = PurePosixPath(".batchspec/samples")
+"""Where a run of a sample writes, so that no output is touched."""
+EMULATED_SAMPLES: Final = PurePosixPath(".batchspec/emulated/samples")
+_ROOT: Final = PurePosixPath()
 MANIFEST: Final = ".manifest.json"
 RECEIPT: Final = ".receipt.json"
 QUARANTINE: Final = ".quarantine.jsonl"
@@ -67,9 +71,8 @@ class Target:
         return self.root / self.folder / (re.sub(r"[^\w.+-]", "_", name) + ending)
 
 
-def target_of(root: Path, path: str, *, aside: bool = False) -> Target:
-    """Return the place of the output that a spec calls ``path``, or its place below `ASIDE`."""
-    base = ASIDE if aside else PurePosixPath()
+def target_of(root: Path, path: str, *, base: PurePosixPath = _ROOT) -> Target:
+    """Return the place of the output that a spec calls ``path``, below ``base`` of the project."""
     return Target(root=root, shown=(base / path).as_posix(), is_template="{{" in path)
 
 

@@ -48,6 +48,8 @@ class Session:
     clock: Clock
     environ: Mapping[str, str]
     randomness: Callable[[int], bytes] = os.urandom
+    sampled: bool = False
+    """Specs are run on a sample of their items, apart from what runs of all items left."""
     client: BatchApi | None = None
     """The way to the API; None: opened from the project's settings when it is first needed."""
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -104,6 +106,8 @@ class Session:
     def baseline(self, spec: str, *, pending: bool = False) -> BaselinePaths:
         """Where the items of a spec's last applied plan are kept, or of one not yet applied."""
         folder = self.state_dir / "items"
+        if self.sampled:
+            folder /= "sampled"
         return BaselinePaths.under(folder / "pending" if pending else folder, spec)
 
     def answers_path(self, tag: str) -> Path:

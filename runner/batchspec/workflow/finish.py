@@ -32,6 +32,7 @@ from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
 from batchspec.workflow.planning import Planned
+from batchspec.workflow.sampling import ABOUT_ALL_ITEMS
 
 Done = tuple[OutputJob, Written]
 """An output that was to be written, and what was written."""
@@ -104,6 +105,7 @@ def _write(
             spec_digest=planned.plan.digests["spec"],
             items_digest=items_digest,
             emulated=session.emulated,
+            sampled=session.sampled,
         )
         done, found = write_output(engine, results, output)
         problems += found
@@ -130,7 +132,14 @@ def _check(
 ) -> Generator[Event, None, None]:
     target = written[0][0].target
     done = [output for _, output in written]
-    found, wrong = run_checks(engine, session.project.root, job.loaded, done, table, target)
+    found, wrong = run_checks(
+        engine,
+        job.loaded,
+        done,
+        table,
+        quarantine=target,
+        leave_out=ABOUT_ALL_ITEMS if session.sampled else (),
+    )
     problems += wrong
     kept = target.quarantine.relative_to(target.root).as_posix()
     for check in found:

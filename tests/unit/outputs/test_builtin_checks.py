@@ -55,7 +55,7 @@ def evaluate(
             one, problems = write_output(world.engine, opened, world.job(loaded, number))
             assert one is not None, problems
             written.append(one)
-        return run_checks(world.engine, world.root, loaded, written, opened.sources.table)
+        return run_checks(world.engine, loaded, written, opened.sources.table)
 
 
 def keys(result: CheckResult) -> list[str]:
@@ -259,7 +259,7 @@ def test_composite_keys_are_matched(world: World) -> None:
             written, _ = write_output(world.engine, opened, world.job(loaded))
             assert written is not None
             table = opened.sources.table
-            (found,), problems = run_checks(world.engine, world.root, loaded, [written], table)
+            (found,), problems = run_checks(world.engine, loaded, [written], table)
         assert problems == ()
         assert found.evaluation is not None
         assert (found.evaluation.compared, found.evaluation.agreed) == (2, 1)

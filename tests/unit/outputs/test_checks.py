@@ -30,7 +30,7 @@ def check(world: World, outputs: str, *checks: str) -> Checked:
             one, problems = write_output(world.engine, opened, world.job(loaded, number))
             assert one is not None, problems
             written.append(one)
-        return run_checks(world.engine, world.root, loaded, written, opened.sources.table)
+        return run_checks(world.engine, loaded, written, opened.sources.table)
 
 
 def one(world: World, outputs: str, sql: str) -> CheckResult:
@@ -171,7 +171,5 @@ def test_a_severity_comes_from_the_spec(answered: World) -> None:
     with answered.results(loaded) as opened:
         written, _ = write_output(answered.engine, opened, answered.job(loaded))
         assert written is not None
-        (result,), _ = run_checks(
-            answered.engine, answered.root, loaded, [written], opened.sources.table
-        )
+        (result,), _ = run_checks(answered.engine, loaded, [written], opened.sources.table)
     assert result.severity == "warn"

@@ -54,7 +54,7 @@ def run(world: World, labels: str, *, emulated: bool = False) -> CheckResult:
         written, problems = write_output(world.engine, opened, job)
         assert written is not None, problems
         table = opened.sources.table
-        (result,), problems = run_checks(world.engine, world.root, loaded, [written], table)
+        (result,), problems = run_checks(world.engine, loaded, [written], table)
         assert problems == ()
     body = receipt_body(
         spec="demo",

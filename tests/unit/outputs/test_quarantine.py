@@ -25,7 +25,7 @@ def run(world: World, *checks: str, outputs: str = "{path: out/a.jsonl}") -> Non
         written, problems = write_output(world.engine, opened, job)
         assert written is not None, problems
         table = opened.sources.table
-        _, problems = run_checks(world.engine, world.root, loaded, [written], table, job.target)
+        _, problems = run_checks(world.engine, loaded, [written], table, job.target)
     assert problems == ()
 
 

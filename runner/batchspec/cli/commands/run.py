@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,19 +10,25 @@ from batchspec.cli.arguments import Selecting, add_selecting, add_submitting
 from batchspec.cli.working import work_on_specs
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.run import run_specs
+from batchspec.workflow.sampling import sample_of
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Generator
     from decimal import Decimal
 
     from batchspec.cli.result import Result
     from batchspec.cli.terminal import Terminal
+    from batchspec.events import Event
+    from batchspec.spec.project import LoadedSpec
+    from batchspec.workflow.context import Session
+    from batchspec.workflow.options import RunResult
 
 EXAMPLES = """\
   batchspec run                        every spec of the project
   batchspec run triage --max-usd 2.50  refuse when it may cost more
   batchspec run --detach               submit, do not wait; `status` and `collect` later
   batchspec run --emulate              no key, no network, no cost
+  batchspec run triage --sample 50     try an edited prompt, then `batchspec diff triage --sample`
 """
 
 
@@ -37,12 +44,21 @@ class Arguments(Selecting):
     """Ask again for items whose retries are spent."""
     assume_foreign: bool
     """Unknown batches in progress are somebody else's."""
+    sample: int | None
+    """Run only so many items of each spec, apart from its outputs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_selecting(parser)
     add_submitting(parser)
+    parser.add_argument(
+        "--sample",
+        metavar="N",
+        type=sample_size,
+        help="run N items of each spec, always the same ones, and write below .batchspec/samples/; "
+        "`diff --sample` compares",
+    )
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
@@ -53,4 +69,24 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         retry_failed=args.retry_failed,
         assume_foreign=args.assume_foreign,
     )
-    return work_on_specs(args, terminal, lambda session, specs: run_specs(session, specs, options))
+    rows = args.sample
+
+    def work(session: Session, specs: tuple[LoadedSpec, ...]) -> Generator[Event, None, RunResult]:
+        if rows is not None:
+            session.sampled = True
+            specs = tuple(sample_of(loaded, rows) for loaded in specs)
+        return run_specs(session, specs, options)
+
+    return work_on_specs(args, terminal, work)
+
+
+def sample_size(text: str) -> int:
+    """Read a number of items.
+
+    Raises:
+        argparse.ArgumentTypeError: not a whole number of one or more.
+    """
+    size = int(text) if text.isdecimal() else 0
+    if size < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of items such as 50")
+    return size
