@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 SPARE = {
     "show": ["spec", "key"],
+    "diff": ["spec"],
     "apply": ["plan.json"],
     "completion": ["bash"],
     "record": ["answers.jsonl"],
