@@ -39,6 +39,14 @@ class RequestCounts:
         """The number of requests in the batch, at any time."""
         return self.processing + self.succeeded + self.errored + self.canceled + self.expired
 
+    def may_be(self, requests: int) -> bool:
+        """Tell whether a batch of so many requests may show these counts.
+
+        The sum is documented to hold at any time, and no batch is empty: a server, or a relay, that
+        shows 0 does not tell the number yet, so such a batch may have any.
+        """
+        return self.total in (0, requests)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:

@@ -151,7 +151,7 @@ def collect(
     except ApiFailure as failure:
         if failure.kind is not FailureKind.NOT_FOUND:
             raise as_failure(failure, f"reading the results of {batch.id}") from failure
-        yield from _lose(worker, submission, batch)
+        yield from _lose(worker, submission, batch, failure)
         return
     answered = take_in(worker, submission, answers, judge)
     outcomes = worker.ledger.outcomes(submission.tag)
@@ -205,9 +205,11 @@ def mend(worker: Worker) -> Generator[Event, None, None]:
         yield Notice(message=f"Read the answers of {batch_id} again: its segment was damaged.")
 
 
-def _lose(worker: Worker, submission: Submission, batch: Batch) -> Iterator[Event]:
-    detail = "archived" if batch.archived_at is not None else "not found"
-    worker.ledger.lose(submission.tag, f"the results of {batch.id} are {detail}")
+def _lose(
+    worker: Worker, submission: Submission, batch: Batch, failure: ApiFailure
+) -> Iterator[Event]:
+    detail = "archived" if batch.archived_at is not None else failure.message
+    worker.ledger.lose(submission.tag, f"the results of {batch.id} cannot be read: {detail}")
     yield Notice(
         message=f"The results of {batch.id} cannot be read any more ({detail}); its "
         f"{submission.requests} questions may have been paid. They count as failed and are asked "

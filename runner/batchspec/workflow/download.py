@@ -37,7 +37,7 @@ class Answers:
     expected: frozenset[str] | None
     """The ids that were sent; None for a batch that another state sent."""
     total: int
-    """Number of requests in the batch."""
+    """Number of requests in the batch; 0: the server does not tell."""
     found: dict[str, bool] = field(default_factory=dict)
     """Each id with a line on disk, and whether a line of it is an answer, which is paid for."""
     oddities: dict[str, int] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Answers:
         elif head.paid and self.found.get(head.custom_id) is False:
             self.found[head.custom_id] = True
             self._bettered.add(head.custom_id)
+            self._read.add(head.custom_id)
             return True
         elif head.custom_id in self._read:
             reason = "the line repeats an answer"
@@ -104,9 +105,18 @@ class Answers:
         parsed = parse_custom_id(custom_id)
         return parsed is not None and parsed.tag == self.tag
 
+    def complaint(self) -> str | None:
+        """Return what is wrong when the newest read had no line of this batch at all."""
+        if self._read:
+            return None
+        odd = ", ".join(sorted(self.oddities)[:1])
+        return f"no line of the batch is in them ({odd})" if odd else "they are empty"
+
     def is_complete(self) -> bool:
         """Every request has its line."""
-        return len(self.found) >= (self.total if self.expected is None else len(self.expected))
+        if self.expected is None:
+            return 0 < self.total <= len(self.found)
+        return len(self.found) >= len(self.expected)
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines on disk, byte for byte as the server sent them, one for each id."""
@@ -137,7 +147,7 @@ def download(
     """Read an ended batch's results until they are complete or provably lack lines.
 
     Raises:
-        ApiFailure: NOT_FOUND, when the results cannot be read any more.
+        ApiFailure: NOT_FOUND, when the results cannot be read any more, or never had a line.
         NetworkFailure: when they kept breaking off; what was read stays on disk.
     """
     folder = worker.session.state_dir / "downloads"
@@ -163,7 +173,7 @@ def download(
         if answers.is_complete() or (steady >= STEADY_READS and proven):
             break
         if failure is not None and clock.elapsed() - started > waits.patience:
-            raise given_up(doing, failure)
+            raise _hopeless(answers, doing, failure)
         why = _so_far(answers) if failure is None else failure.message
         pause = next(pauses)
         yield Waiting(why=f"{doing}: {why}", seconds=pause)
@@ -188,7 +198,22 @@ def _read_once(
             raise
         return failure, False
     reached("downloaded")
+    complaint = answers.complaint()
+    if complaint is not None and _may_be_paid(batch):
+        return ApiFailure(FailureKind.NOT_FOUND, complaint), False
     return None, whole
+
+
+def _may_be_paid(batch: Batch) -> bool:
+    """Results without any line say nothing of answers that the counts speak of, or may speak of."""
+    return batch.counts.succeeded > 0 or not batch.counts.total
+
+
+def _hopeless(answers: Answers, doing: str, failure: ApiFailure) -> Exception:
+    """Return what to raise when reading does not help; what was read before must not be lost."""
+    if failure.kind is FailureKind.NOT_FOUND and not answers.found:
+        return failure
+    return given_up(doing, failure)
 
 
 def _may_appear(worker: Worker, batch: Batch, failure: ApiFailure, started: float) -> bool:

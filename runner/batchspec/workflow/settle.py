@@ -102,7 +102,7 @@ def _candidates(worker: Worker, submission: Submission, listing: Listing) -> tup
     return tuple(
         batch
         for batch in listing.batches
-        if batch.counts.total == submission.requests and batch.id not in known
+        if batch.counts.may_be(submission.requests) and batch.id not in known
     )
 
 

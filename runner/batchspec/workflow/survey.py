@@ -14,7 +14,8 @@ import datetime as dt
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
-from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
+from batchspec.api.answers import UNDATED
+from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Adopted, Event, Notice, Reading, Waiting
 from batchspec.outputs.rows import Judge
@@ -62,8 +63,7 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
     while True:
         # What a new ledger adopted shows that it had a forerunner, which may have more in flight.
         lost = lost or (new and (wanted.asked_before or bool(worker.ledger.submissions())))
-        server_time = sight.page.server_time or worker.session.clock.now()
-        oldest = server_time - RETENTION
+        oldest = _oldest(sight.page)
         stop = _older_than(oldest) if whole else _known_or_older(known, oldest)
         listing = yield from walk(worker, stop, sight.page)
         _must_be_whole(listing, lost=lost and wanted.patient)
@@ -185,6 +185,19 @@ def _ledger_is_behind(worker: Worker) -> bool:
     return state_moved_back(read_note(path), worker.ledger.lineage, worker.ledger.serial)
 
 
+def _oldest(page: Page) -> dt.datetime:
+    """Return when the retention period began, rather too early than too late.
+
+    The local clock decides nothing, and a Date header that is years ahead must not hide batches:
+    the newest batch is no newer than the server's time.
+    """
+    dated = [batch.created_at for batch in page.batches if batch.created_at != UNDATED]
+    times = [max(dated)] if dated else []
+    if page.server_time is not None:
+        times.append(page.server_time)
+    return min(times) - RETENTION if times else dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
 def _older_than(oldest: dt.datetime) -> Callable[[Batch], bool]:
     return lambda batch: batch.created_at < oldest
 
@@ -285,7 +298,7 @@ def _keep(
         tag=answers.tag,
         spec="",
         state=SubmissionState.COLLECTED,
-        requests=batch.counts.total,
+        requests=max(batch.counts.total, len(answers.found)),
         bytes=0,
         segment=None,
         batch_id=batch.id,
@@ -313,7 +326,7 @@ def _holding(
     known = worker.ledger.known_batches()
 
     def held(batch: Batch) -> bool:
-        suspect = lost or batch.counts.total in wanted.sizes
+        suspect = lost or any(batch.counts.may_be(size) for size in wanted.sizes)
         if batch.status is not ProcessingStatus.ENDED:
             return suspect
         suspect = suspect or not worker.ledger.surveyed
