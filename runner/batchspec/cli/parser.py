@@ -52,6 +52,7 @@ COMMANDS = {
     "show": "show one item: request, hash, result, history",
     "diff": "show how answers differ between two versions of a spec",
     "verify": "check every digest of outputs and state",
+    "cost": "show what was spent, on what, and what could be saved",
     "state": "export or import the state as one file",
     "record": "write what was answered as a file that the emulator replays",
     "models": "list models: limits, prices, retirements; refresh them",

@@ -282,6 +282,8 @@ class Api(Record):
     anthropic_version: str = "2026-10-21"
     betas: tuple[str, ...] = ()
     workspace: str | None = None
+    key_label: str | None = None
+    """What `batchspec cost` calls the key; None: a fingerprint of it."""
     settle_seconds: float = 1020.0
     """U + L of the submit protocol: 900 s for a late commit, 120 s for a late listing."""
     poll_seconds: float | None = None

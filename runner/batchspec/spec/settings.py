@@ -33,6 +33,7 @@ _VARIABLES: dict[str, tuple[NodePath, Callable[[str], Any]]] = {
     "BATCHSPEC_ANTHROPIC_VERSION": (("api", "anthropic_version"), str),
     "BATCHSPEC_BETAS": (("api", "betas"), _betas),
     "BATCHSPEC_WORKSPACE": (("api", "workspace"), str),
+    "BATCHSPEC_KEY_LABEL": (("api", "key_label"), str),
     "BATCHSPEC_SETTLE_SECONDS": (("api", "settle_seconds"), _seconds),
     "BATCHSPEC_POLL_SECONDS": (("api", "poll_seconds"), _seconds),
     "BATCHSPEC_MEMORY_MB": (("memory_mb",), int),

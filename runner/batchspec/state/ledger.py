@@ -92,6 +92,10 @@ class LedgerReader(Protocol):
         """Return the ids of batches that are bound to a submission."""
         ...
 
+    def key_labels(self) -> dict[str, str]:
+        """Return the labels of the keys that paid, by submission tag, where they are known."""
+        ...
+
     def outcomes(self, tag: str) -> dict[Outcome, int]:
         """Count the questions that a submission holds, by outcome."""
         ...

@@ -77,6 +77,8 @@ class Submission:
     """Ceiling of what it may cost, decimal text; counted against budgets while in flight."""
     detail: str = ""
     """Last failure in words, for `status`."""
+    key_label: str | None = None
+    """Which key pays, as a label that is not the key; read back with `LedgerReader.key_labels`."""
 
 
 class Verdict(NamedTuple):

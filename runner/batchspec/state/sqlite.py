@@ -20,6 +20,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.state.tables import (
     COLUMNS,
     FORMAT_VERSION,
+    KEY_LABEL,
     claim_sum,
     from_row,
     row_sum,
@@ -190,6 +191,15 @@ class SqliteReader:
                 "SELECT batch_id AS id FROM submissions WHERE batch_id IS NOT NULL"
             )
             return frozenset(row["id"] for row in rows)
+
+    def key_labels(self) -> dict[str, str]:
+        """Return key labels by submission tag."""
+        with sqlite_errors(self._path):
+            rows = self._db.execute(
+                "SELECT substr(key, ?) AS tag, value FROM meta WHERE key GLOB ?",
+                (len(KEY_LABEL) + 1, f"{KEY_LABEL}*"),
+            )
+            return {row["tag"]: row["value"] for row in rows}
 
     def outcomes(self, tag: str) -> dict[Outcome, int]:
         """Count the questions that a submission holds, by outcome."""

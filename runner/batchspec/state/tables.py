@@ -12,6 +12,8 @@ import orjson
 from batchspec.state.model import Submission, SubmissionState
 
 FORMAT_VERSION = 1
+KEY_LABEL = "key_label:"
+"""Keys of `meta` that hold a submission's key label begin so; its tag follows."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

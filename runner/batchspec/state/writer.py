@@ -20,6 +20,7 @@ from batchspec.state.sqlite import SqliteReader, connect, sqlite_errors
 from batchspec.state.tables import (
     COLUMNS,
     FORMAT_VERSION,
+    KEY_LABEL,
     SCHEMA,
     claim_sum,
     from_row,
@@ -106,6 +107,11 @@ class SqliteLedger(SqliteReader):
             f"INSERT INTO submissions ({', '.join(COLUMNS)}, sum) VALUES ({marks})",  # noqa: S608 - our own names
             to_row(submission),
         )
+        if submission.key_label is not None:
+            self._db.execute(
+                "INSERT INTO meta VALUES (?, ?)",
+                (f"{KEY_LABEL}{submission.tag}", submission.key_label),
+            )
         return int(cursor.lastrowid or 0)
 
     def prepare(self, submission: Submission, claims: Iterable[Claim]) -> None:

@@ -189,6 +189,10 @@ class Session:
         """Return a fingerprint by which the same key is recognised; it does not reveal the key."""
         return "key-" + hashlib.sha256(b"batchspec key\0" + self.key().encode()).hexdigest()[:12]
 
+    def key_label(self) -> str:
+        """Return what the key is called in reports: the project's name for it, or its print."""
+        return self.project.config.api.key_label or self.key_print()
+
     def api(self) -> BatchApi:
         """Return the API's client, opened on first use; for emulated work the emulator starts.
 

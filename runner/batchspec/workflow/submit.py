@@ -114,6 +114,7 @@ def _intent(worker: Worker, order: Order) -> Submission:
         betas=order.headers.betas,
         prepared_at=worker.session.clock.now(),
         usd_max=None if chunk.usd_most is None else str(chunk.usd_most),
+        key_label=worker.session.key_label(),
     )
 
 

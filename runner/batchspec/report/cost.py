@@ -1,0 +1,159 @@
+"""Where the money went, as text, JSON and CSV out of one summary."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from batchspec.outputs.spending import TOKENS, Group, Spending, Sums
+from batchspec.report.figures import count, money, number, table
+from batchspec.report.hygiene import clean_line
+from batchspec.report.style import PLAIN, Style
+
+FORMAT_VERSION = 1
+_BY: dict[str, Callable[[Group], str]] = {
+    "spec": lambda group: group.spec or "(adopted)",
+    "model": lambda group: group.model or "(unknown)",
+    "day": lambda group: group.day.isoformat(),
+    "key": lambda group: group.key or "(unknown)",
+}
+"""What the sums are broken down by, in the order in which they are shown."""
+_MONEY = ("usd", "usd_uncached", "usd_wasted")
+_UNFORMATTED = "=+-@\t\r"
+
+
+def broken_down(groups: tuple[Group, ...], by: str) -> dict[str, Sums]:
+    """Return the sums by ``spec``, ``model``, ``day`` or ``key``, in the order of their names."""
+    found: dict[str, Sums] = {}
+    for group in groups:
+        name = _BY[by](group)
+        found[name] = found.get(name, Sums()) + group.sums
+    return dict(sorted(found.items()))
+
+
+def total(groups: tuple[Group, ...]) -> Sums:
+    """Return all sums as one."""
+    return sum((group.sums for group in groups), Sums())
+
+
+def cost_text(spending: Spending, *, style: Style = PLAIN) -> str:
+    """Return the summary for a person, at most 100 columns wide."""
+    sums = total(spending.groups)
+    if not sums.answers and not spending.in_flight.requests:
+        return "Nothing was collected yet, so nothing was spent.\n"
+    lines = [*_head(spending, sums), ""]
+    for by in _BY:
+        parts = broken_down(spending.groups, by)
+        if len(parts) > 1 or by == "spec":
+            lines += [*_table(by, parts, style), ""]
+    if spending.advice:
+        lines.append(style.bold("What could be saved"))
+        for advice in spending.advice:
+            place = f"{clean_line(advice.spec)}: " if advice.spec else ""
+            text = f"{place}{clean_line(advice.message, 600)}"
+            lines += textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="    ")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(spending: Spending, sums: Sums) -> Iterator[str]:
+    note = " (emulated: nothing was really paid)" if spending.emulated else ""
+    usable = f"{number(sums.succeeded)} of {count(sums.answers, 'answer')} usable"
+    yield f"Spent {money(sums.usd)}{note}, {usable}."
+    saved = sums.usd_uncached - sums.usd
+    cached = any(sums.token(name) for name in ("cache_read", "cache_write_5m", "cache_write_1h"))
+    word = "saved" if saved >= 0 else "cost more than it saved, by"
+    caching = f"prompt caching {word} {money(abs(saved))}" if cached else "nothing was cached"
+    yield f"The batch discount saved {money(sums.usd)}; {caching}."
+    if sums.usd_wasted:
+        yield f"{money(sums.usd_wasted)} went to refused, truncated and invalid answers."
+    if sums.unpriced:
+        lacking = count(sums.unpriced, "answer")
+        yield f"{lacking} of models without a price on record are in no sum; set `prices`."
+    if spending.in_flight.requests:
+        most = spending.in_flight.usd_max
+        usd = "at an unknown price" if most is None else f"at most {money(most, ceiling=True)}"
+        yield f"In flight: {count(spending.in_flight.requests, 'request')}, {usd}."
+
+
+def _table(by: str, parts: dict[str, Sums], style: Style) -> list[str]:
+    head = (by.upper(), "ANSWERS", "INPUT", "CACHED", "OUTPUT", "USD", "WITHOUT CACHE")
+    rows = [head]
+    for name, sums in parts.items():
+        written = sums.token("cache_write_5m") + sums.token("cache_write_1h")
+        rows.append(
+            (
+                clean_line(name, 40),
+                number(sums.answers),
+                number(sums.token("input_tokens") + written),
+                number(sums.token("cache_read")),
+                number(sums.token("output_tokens")),
+                money(sums.usd) if sums.unpriced < sums.answers else "price unknown",
+                money(sums.usd_uncached),
+            )
+        )
+    first, *rest = table(rows, right=range(1, len(head)))
+    return [style.bold(first), *rest]
+
+
+def cost_json(spending: Spending) -> dict[str, Any]:
+    """Return the summary as JSON; money as decimal text, so that no digit is lost."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "emulated": spending.emulated,
+        "prices_as_of": spending.prices_as_of.isoformat(),
+        "totals": _sums_json(total(spending.groups)),
+        "in_flight": {
+            "requests": spending.in_flight.requests,
+            "usd_max": _text(spending.in_flight.usd_max),
+        },
+        **{
+            f"by_{by}": {
+                name: _sums_json(sums) for name, sums in broken_down(spending.groups, by).items()
+            }
+            for by in _BY
+        },
+        "advice": [
+            {"code": a.code, "spec": a.spec, "message": a.message, "usd": _text(a.usd)}
+            for a in spending.advice
+        ],
+    }
+
+
+def _sums_json(sums: Sums) -> dict[str, Any]:
+    return {
+        "answers": sums.answers,
+        "succeeded": sums.succeeded,
+        **dict(zip(TOKENS, sums.tokens, strict=True)),
+        **{name: _text(getattr(sums, name)) for name in _MONEY},
+        "usd_without_batch": _text(2 * sums.usd),
+        "unpriced": sums.unpriced,
+    }
+
+
+def cost_csv(spending: Spending) -> str:
+    """Return a row for each spec, model, day and key: what every other sum is made from."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*_BY, "answers", "succeeded", *TOKENS, *_MONEY, "unpriced"))
+    for group in spending.groups:
+        sums = group.sums
+        names = (_cell(name(group)) for name in _BY.values())
+        usd = (_text(getattr(sums, name)) for name in _MONEY)
+        writer.writerow((*names, sums.answers, sums.succeeded, *sums.tokens, *usd, sums.unpriced))
+    return out.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(tuple(_UNFORMATTED)) else text
+
+
+def _text(usd: Decimal | None) -> str | None:
+    if usd is None:
+        return None
+    exact = usd.normalize()
+    return f"{exact or Decimal(0):f}"

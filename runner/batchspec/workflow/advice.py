@@ -1,0 +1,181 @@
+"""What could be saved, in numbers from what was really used. One rule per function.
+
+Every figure is what the answers on record would have cost otherwise: nothing is forecast.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from batchspec.api.catalogue import Catalogue, Model
+from batchspec.inputs.engine import Engine
+from batchspec.outputs.spending import Advice, Asked, Lengths, Sums, repriced, spending
+from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, money
+from batchspec.plan.estimate import CHARS_PER_TOKEN
+from batchspec.spec.model import Spec
+from batchspec.state.model import Submission
+
+LEAST_ANSWERS = 30
+"""Fewer answers say nothing about the longest that is to be expected."""
+ROOM = Decimal("1.25")
+"""How much more than the longest answer a tighter ``max_tokens`` leaves."""
+WORTH = Decimal("0.8")
+"""Another model is named when the same answers cost at most this share."""
+NAMED_MODELS = 2
+LEAST_BATCHES = 3
+"""Batches that must have begun in an hour before it is compared with others."""
+SLOWER = 1.5
+_MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the advice is drawn from."""
+
+    engine: Engine
+    asked: Sequence[Asked]
+    catalogue: Catalogue
+
+    def sums(self, spec: str) -> Sums:
+        """Return the usage of one spec."""
+        own = [one for one in self.asked if one.spec == spec]
+        groups = spending(self.engine, own, self.catalogue)
+        return sum((group.sums for group in groups), Sums())
+
+    def hours(self, submissions: Sequence[Submission]) -> Iterator[Advice]:
+        """Yield the hour in which batches ended fastest, when hours differ."""
+        by_hour: dict[int, list[float]] = {}
+        for one in submissions:
+            if one.created_at is not None and one.ended_at is not None:
+                hour = one.created_at.astimezone(dt.UTC).hour
+                took = (one.ended_at - one.created_at).total_seconds()
+                by_hour.setdefault(hour, []).append(took / 60)
+        middle = {
+            hour: statistics.median(took)
+            for hour, took in sorted(by_hour.items())
+            if len(took) >= LEAST_BATCHES
+        }
+        if len(middle) < 2:  # noqa: PLR2004 - a comparison takes two
+            return
+        best, worst = min(middle, key=middle.__getitem__), max(middle, key=middle.__getitem__)
+        if middle[worst] >= SLOWER * middle[best]:
+            window = f"{best:02}:00-{(best + 1) % 24:02}:00"
+            yield Advice(
+                code="window",
+                spec="",
+                message=f"Batches made from {window} UTC ended after {middle[best]:.0f} min "
+                f"(median of {len(by_hour[best])}), those from {worst:02}:00 on after "
+                f"{middle[worst]:.0f} min. `batchspec run --window {window}` waits for that "
+                "hour.",
+            )
+
+
+def advise(evidence: Evidence, spec: Spec, lengths: Lengths) -> Iterator[Advice]:
+    """Yield what one spec could save, the largest saving of each kind."""
+    sums = evidence.sums(spec.name)
+    yield from _room(evidence.catalogue.prices(spec.model), spec, lengths)
+    yield from _truncated(spec, lengths)
+    yield from _cache(spec, sums)
+    yield from _models(evidence, spec, sums)
+
+
+def _room(prices: ModelPrices | None, spec: Spec, lengths: Lengths) -> Iterator[Advice]:
+    """`max_tokens` is far above the longest answer: the highest price, and so budgets, too."""
+    enough = _round_up(int(lengths.most * ROOM))
+    if lengths.answers < LEAST_ANSWERS or lengths.truncated or enough * 2 > spec.max_tokens:
+        return
+    freed = ""
+    if prices is not None:
+        per_answer = (spec.max_tokens - enough) * prices.rates.output * BATCH_FACTOR / _MILLION
+        freed = f" and `at most` falls by ${money(per_answer * 1000)} per 1,000 requests"
+    yield Advice(
+        code="max-tokens",
+        spec=spec.name,
+        message=f"max_tokens is {spec.max_tokens:,}, but the longest of {lengths.answers:,} "
+        f"answers used {lengths.most:,} tokens (95 % at most {lengths.p95:,}). With {enough:,} "
+        f"none of them would have been cut{freed}; what is paid stays the same. Changing it asks "
+        "every item again.",
+    )
+
+
+def _truncated(spec: Spec, lengths: Lengths) -> Iterator[Advice]:
+    """Answers were cut: paid for, and of no use."""
+    if not lengths.truncated:
+        return
+    every = lengths.answers + lengths.truncated
+    yield Advice(
+        code="truncated",
+        spec=spec.name,
+        message=f"{lengths.truncated:,} of {every:,} answers were cut short and cost "
+        f"${money(lengths.usd_truncated)} without a usable answer. Raise max_tokens "
+        f"(now {spec.max_tokens:,}; complete answers used up to {lengths.most:,}).",
+        usd=lengths.usd_truncated,
+    )
+
+
+def _cache(spec: Spec, sums: Sums) -> Iterator[Advice]:
+    """Caching cost more than it saved."""
+    loss = sums.usd - sums.usd_uncached
+    if loss <= 0:
+        return
+    written = sums.token("cache_write_5m") + sums.token("cache_write_1h")
+    yield Advice(
+        code="cache-loses",
+        spec=spec.name,
+        message=f"Prompt caching wrote {written:,} tokens and read {sums.token('cache_read'):,}, "
+        f"which cost ${money(loss)} more than no caching. `cache: off` saves that; batches "
+        "that hit more often do too.",
+        usd=loss,
+    )
+
+
+def _models(evidence: Evidence, spec: Spec, sums: Sums) -> Iterator[Advice]:
+    """Name models that would have been cheaper for the same tokens."""
+    if sums.unpriced or not sums.usd:
+        return
+    found = []
+    own = evidence.catalogue.model(spec.model)
+    for model in evidence.catalogue.models():
+        if own is None or not _fits(model, own, spec) or model.prices is None:
+            continue
+        factor = CHARS_PER_TOKEN[own.facts.tokenizer] / CHARS_PER_TOKEN[model.facts.tokenizer]
+        usd = repriced(evidence.engine, evidence.asked, spec.name, model.prices, factor)
+        if usd <= WORTH * sums.usd:
+            found.append((usd, model.facts.id, factor))
+    for usd, name, factor in sorted(found)[:NAMED_MODELS]:
+        more = "" if factor == 1 else f" (counting {factor:.2f} tokens for each of these)"
+        yield Advice(
+            code="cheaper-model",
+            spec=spec.name,
+            message=f"The same tokens would have cost about ${money(usd)} with {name}, "
+            f"uncached{more}, instead of ${money(sums.usd)} with {spec.model}. Whether its "
+            "answers are as good, a sample tells: `batchspec run --sample 50` and "
+            "`batchspec diff`.",
+            usd=sums.usd - usd,
+        )
+
+
+def _fits(model: Model, own: Model, spec: Spec) -> bool:
+    """Tell whether another model could take the spec's requests as they are."""
+    facts = model.facts
+    return (
+        facts.id != own.facts.id
+        and not facts.deprecated
+        and facts.max_output >= spec.max_tokens
+        and facts.context >= own.facts.context
+        and (facts.structured_outputs or spec.response.schema_ is None)
+        and (facts.sampling or not own.facts.sampling or not _SAMPLING & spec.params.keys())
+    )
+
+
+_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+
+
+def _round_up(tokens: int) -> int:
+    """Return a round number of tokens, not below ``tokens``."""
+    step = 16 if tokens <= 256 else 64 if tokens <= 1024 else 256  # noqa: PLR2004 - steps of taste
+    return max(step, -(-tokens // step) * step)
