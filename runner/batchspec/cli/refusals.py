@@ -5,7 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from batchspec.workflow.budgets import beyond, in_flight_ceiling
+from batchspec.workflow.budgets import (
+    PROJECT_REQUESTS,
+    PROJECT_USD,
+    beyond,
+    in_flight_ceiling,
+    in_flight_requests,
+    too_many,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,21 +30,26 @@ def refusals(session: Session, plan: Plan, specs: Iterable[LoadedSpec]) -> tuple
     if not asking:
         return ()
     found = [why for spec in asking for why in _of_spec(session, spec, budgets[spec.name])]
-    total = session.project.config.budget.max_usd
-    most = _most(session, asking, {spec.name for spec in plan.specs})
-    found.append(beyond("This run", "the project's `budget.max_usd`", total, most))
+    total, names = session.project.config.budget, {spec.name for spec in plan.specs}
+    requests = _requests(session, asking, names)
+    found.append(too_many("This run", PROJECT_REQUESTS, total.max_requests, requests))
+    most = _most(session, asking, names)
+    found.append(beyond("This run", PROJECT_USD, total.max_usd, most))
     return tuple(filter(None, found))
 
 
 def _of_spec(session: Session, spec: SpecPlan, budget: Budget) -> Iterator[str]:
     who = f"Spec {spec.name!r}"
-    if budget.max_requests is not None and spec.requests > budget.max_requests:
-        yield (
-            f"{who} would submit {spec.requests} requests; its `budget.max_requests` is "
-            f"{budget.max_requests}."
-        )
+    requests = _requests(session, [spec], {spec.name})
+    yield too_many(who, "its `budget.max_requests`", budget.max_requests, requests)
     most = _most(session, [spec], {spec.name})
     yield beyond(who, "its `budget.max_usd`", budget.max_usd, most)
+
+
+def _requests(session: Session, asking: Iterable[SpecPlan], names: set[str]) -> int:
+    reader = session.reader()
+    in_flight = 0 if reader is None else in_flight_requests(reader, names)
+    return in_flight + sum(spec.requests for spec in asking)
 
 
 def _most(session: Session, asking: Iterable[SpecPlan], names: set[str]) -> Decimal | None:

@@ -107,12 +107,9 @@ class _Run:
                 yield from self._plan(job, finishing=True)
 
     def _over_budget(self, jobs: Sequence[Job]) -> str:
-        limits = (
-            ("--max-usd", self.options.max_usd),
-            ("the project's `budget.max_usd`", self.session.project.config.budget.max_usd),
-        )
         own = (spec_complaint(self.ledger, job) for job in jobs)
-        return next(filter(None, own), "") or total_complaint(self.ledger, self.jobs, limits)
+        budget, most = self.session.project.config.budget, self.options.max_usd
+        return next(filter(None, own), "") or total_complaint(self.ledger, self.jobs, budget, most)
 
     def _keep_budgets(self) -> None:
         """Refuse to go on when a ceiling does not allow what would be submitted.
