@@ -286,6 +286,5 @@ class Drive:
             job.canary = chunk.tag
         if sent is Sent.UNKNOWN_TOO_LARGE:
             self._oversized[chunk.tag] = chunk
-        if sent in OPEN_OUTCOMES:
-            (unknown,) = (s for s in self.worker.ledger.submissions((S.UNKNOWN,)))
-            self._doubt(unknown)
+        if sent in OPEN_OUTCOMES and (now := self.worker.ledger.submission(chunk.tag)):
+            self._doubt(now)

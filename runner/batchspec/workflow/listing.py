@@ -1,4 +1,4 @@
-"""Reading the workspace's listing, and the first line of an ended batch."""
+"""Reading the workspace's listing, and the first lines of an ended batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.events import Event, Waiting
-from batchspec.outputs.rows import Oddity, read_line
+from batchspec.outputs.rows import Oddity, read_id
 from batchspec.plan.hashing import CustomId, parse_custom_id
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
@@ -78,21 +78,21 @@ def _page_after(worker: Worker, last: str) -> Callable[[], Page]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """What the first readable line of an ended batch says of whose it is."""
+    """What the first lines of an ended batch say of whose it is."""
 
     id: CustomId | None
     """One of our custom_ids; None: somebody else's batch."""
 
 
 def owner(worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
-    """Read one custom_id of an ended batch; None when it cannot be read now."""
+    """Read the first custom_ids of an ended batch; None when none can be read now."""
     if batch.status is not ProcessingStatus.ENDED or batch.archived_at is not None:
         return None
 
     pauses = worker.session.waits.backoffs()
     for _ in range(OWNER_READS):
         try:
-            return _first_line(worker, batch)
+            return _first_lines(worker, batch)
         except ApiFailure as failure:
             pause = next(pauses)
             yield Waiting(why=f"reading {batch.id}: {failure.message}", seconds=pause)
@@ -101,16 +101,28 @@ def owner(worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
 
 
 OWNER_READS = 3
-"""How often the first line of somebody's batch is tried in one go."""
+"""How often the first lines of somebody's batch are tried in one go."""
+FOREIGN_LINES = 10
+"""So many lines with somebody else's ids make a batch somebody else's: one line proves that a batch
+is ours, but a line that does not belong to its batch (fact sheet §12.2) may come first."""
 
 
-def _first_line(worker: Worker, batch: Batch) -> Owner | None:
+def _first_lines(worker: Worker, batch: Batch) -> Owner | None:
+    foreign = 0
     with worker.api.results(batch) as stream:
         for line in split_lines(stream.pieces):
-            answer = read_line(line)
-            if not isinstance(answer, Oddity):
-                return Owner(id=parse_custom_id(answer.custom_id))
-    return None
+            name = read_id(line)
+            if isinstance(name, Oddity):
+                continue
+            found = parse_custom_id(name)
+            if found is not None:
+                return Owner(id=found)
+            foreign += 1
+            if foreign == FOREIGN_LINES:
+                return Owner(id=None)
+        # Without a length, what looks like the end may be a cut before the first line of ours.
+        ended = stream.framed or foreign >= batch.counts.total
+    return Owner(id=None) if foreign and ended else None
 
 
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

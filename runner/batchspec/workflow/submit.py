@@ -162,10 +162,7 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
     def arm() -> None:
         now = clock.elapsed()
         if now - streamed > STALLED_SECONDS:
-            raise Stalled(
-                f"The process stood still for {now - streamed:.0f} s during an upload; the upload "
-                "begins again."
-            )
+            raise Stalled(_stood_still(now - streamed))
         server_time = page.server_time
         if server_time is not None:
             server_time += dt.timedelta(seconds=now - sight.at)
@@ -174,11 +171,19 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
         )
         worker.note_serial()
         reached("armed")
+        if clock.elapsed() - now > STALLED_SECONDS:
+            # Fenced when somebody settled it meanwhile; else nothing has left, and it begins again.
+            worker.ledger.rearm(chunk.tag)
+            raise Stalled(_stood_still(clock.elapsed() - now))
 
     content = body(worker.session, chunk.segment, chunk.bytes)
     return worker.api.create(
         content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
     )
+
+
+def _stood_still(seconds: float) -> str:
+    return f"The process stood still for {seconds:.0f} s during an upload; the upload begins again."
 
 
 def _refused(worker: Worker, order: Order, failure: ApiFailure) -> Sent | None:
