@@ -77,6 +77,8 @@ class World:
     zygote: Zygote
     environ: dict[str, str] = field(default_factory=dict)
     items: int = ITEMS
+    figures: Counter[str] = field(default_factory=Counter)
+    """What was tried and found, for the summary of `make crash`."""
 
     @property
     def log(self) -> Path:
@@ -95,7 +97,7 @@ class World:
     def run(self, *args: str, env: dict[str, str] | None = None) -> int:
         """Run a command line to its end; return its exit code."""
         self.zygote.start(self.order(*(args or ("run",)), env=env))
-        return self.zygote.wait()
+        return self._ended()
 
     def run_and_kill(self, seconds: float) -> int:
         """Run, and kill after so many seconds unless it has ended by itself."""
@@ -103,7 +105,12 @@ class World:
         time.sleep(seconds)
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        return self.zygote.wait()
+        return self._ended()
+
+    def _ended(self) -> int:
+        code = self.zygote.wait()
+        self.figures["kills"] += code == KILLED
+        return code
 
     def fault(self, **fault: Any) -> None:
         """Set one fault of the emulator's menu."""
@@ -130,6 +137,10 @@ class World:
         """Return the output's bytes."""
         return (self.root / "out/crash.jsonl").read_bytes()
 
+    def answered(self) -> int:
+        """Return how many items are answered in the output."""
+        return self.output().count(b'"status":"succeeded"')
+
     def story(self) -> str:
         """Return the end of what the runs printed, for a failing test."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-4000:]
@@ -137,6 +148,9 @@ class World:
     def judge(self, expected: bytes) -> None:
         """Assert that each question was paid exactly once and each answer stands in the output."""
         paid = self.paid()
+        self.figures["questions"] += self.items
+        self.figures["double payments"] += sum(paid.values()) - len(paid)
+        self.figures["lost answers"] += self.items - self.answered()
         assert len(paid) == self.items, self.story()
         assert set(paid.values()) == {1}, f"{paid}\n{self.story()}"
         assert self.output() == expected, self.story()
@@ -150,6 +164,8 @@ class Worlds:
         self._zygote = zygote
         self._count = 0
         self._open: list[RunningEmulator] = []
+        self.figures: Counter[str] = Counter()
+        """The sum over all worlds of the test."""
 
     def make(self, *, chunk: int = 5, items: int = ITEMS, **settings: Any) -> World:
         """Return a new project with an API of its own."""
@@ -171,7 +187,15 @@ class Worlds:
             "BATCHSPEC_POLL_SECONDS": "0.05",
             "BATCHSPEC_SETTLE_SECONDS": "0.3",
         }
-        return World(root=root, server=server, zygote=self._zygote, environ=environ, items=items)
+        self.figures["worlds"] += 1
+        return World(
+            root=root,
+            server=server,
+            zygote=self._zygote,
+            environ=environ,
+            items=items,
+            figures=self.figures,
+        )
 
     def close(self, world: World) -> None:
         """Stop a world's server before the test ends."""

@@ -24,12 +24,18 @@ def batches(world: World) -> int:
     return len({line["batch_id"] for line in world.paid_lines()})
 
 
-def kill_when(world: World, created: int, seconds: float = 20) -> None:
-    """Run, and kill as soon as the server has committed so many batches."""
-    pid = world.zygote.start(world.order("run"))
+def wait_for_batches(world: World, created: int, seconds: float = 20) -> set[str]:
+    """Wait until the server has committed so many batches; return their ids."""
     deadline = time.monotonic() + seconds
     while batches(world) < created and time.monotonic() < deadline:
         time.sleep(0.005)
+    return {line["batch_id"] for line in world.paid_lines()}
+
+
+def kill_when(world: World, created: int) -> None:
+    """Run, and kill as soon as the server has committed so many batches."""
+    pid = world.zygote.start(world.order("run"))
+    wait_for_batches(world, created)
     os.kill(pid, signal.SIGKILL)
     assert world.zygote.wait() == KILLED
 
@@ -80,8 +86,10 @@ def test_d_polls_fail(world: World) -> None:
 @pytest.mark.slow
 def test_e_every_tenth_line_missing(world: World) -> None:
     """E: exactly the ten missing items are asked again, by batch, and reported."""
-    world.fault(endpoint="results", kind="drop_every", every=10, times=4)
-    assert world.run() == DONE, world.story()
+    world.zygote.start(world.order("run"))
+    (batch,) = wait_for_batches(world, 1)
+    world.fault(endpoint="results", kind="drop_every", every=10, times=0, batch=batch)
+    assert world.zygote.wait() == DONE, world.story()
     paid = world.paid()
     assert len(paid) == ITEMS
     assert sorted(paid.values()) == [1] * 90 + [2] * 10

@@ -52,6 +52,8 @@ class Session:
     """Specs are run on a sample of their items, apart from what runs of all items left."""
     client: BatchApi | None = None
     """The way to the API; None: opened from the project's settings when it is first needed."""
+    ledgers: Callable[[Path, Callable[[int], bytes]], SqliteLedger] = SqliteLedger
+    """Opens the ledger for writing; the model test hands in one whose process can be struck."""
     _stack: ExitStack = field(default_factory=ExitStack)
     _sdk: SdkClient | None = None
 
@@ -143,7 +145,7 @@ class Session:
         Raises:
             StateLocked: when another living process is the writer.
         """
-        ledger = SqliteLedger(self.ledger_path, self.randomness)
+        ledger = self.ledgers(self.ledger_path, self.randomness)
         try:
             with held(ledger, self.state_dir, operation, self.clock):
                 self._doubt_survey(ledger)

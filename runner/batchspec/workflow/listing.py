@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.events import Event, Waiting
-from batchspec.outputs.rows import Oddity, read_id
+from batchspec.outputs.rows import Oddity, read_head
 from batchspec.plan.hashing import CustomId, parse_custom_id
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
@@ -111,10 +111,10 @@ def _first_lines(worker: Worker, batch: Batch) -> Owner | None:
     foreign = 0
     with worker.api.results(batch) as stream:
         for line in split_lines(stream.pieces):
-            name = read_id(line)
-            if isinstance(name, Oddity):
+            head = read_head(line)
+            if isinstance(head, Oddity):
                 continue
-            found = parse_custom_id(name)
+            found = parse_custom_id(head.custom_id)
             if found is not None:
                 return Owner(id=found)
             foreign += 1
