@@ -10,7 +10,15 @@ from typing import Any
 from fake_process import Rules, WatchedLedger
 from fake_world import FakeApi
 
-from batchspec.api.port import ApiFailure, Batch, CreateBody, FailureKind, Page, ResultStream
+from batchspec.api.port import (
+    ApiFailure,
+    Batch,
+    CreateBody,
+    FailureKind,
+    Headers,
+    Page,
+    ResultStream,
+)
 from batchspec.state.ledger import Armed
 from batchspec.state.model import SubmissionState
 
@@ -19,15 +27,15 @@ class RetriesCreates(FakeApi):
     """Makes a create call again when its outcome is open, as SDKs do."""
 
     def create(
-        self, body: CreateBody, *, before_last_byte: Callable[[], None], betas: tuple[str, ...]
+        self, body: CreateBody, *, before_last_byte: Callable[[], None], headers: Headers
     ) -> Batch:
         """Try twice."""
         try:
-            return super().create(body, before_last_byte=before_last_byte, betas=betas)
+            return super().create(body, before_last_byte=before_last_byte, headers=headers)
         except ApiFailure as failure:
             if failure.kind is not FailureKind.AMBIGUOUS:
                 raise
-            return super().create(body, before_last_byte=lambda: None, betas=betas)
+            return super().create(body, before_last_byte=lambda: None, headers=headers)
 
 
 class ResubmitsUnknown(WatchedLedger):
