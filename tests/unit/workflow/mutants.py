@@ -15,10 +15,10 @@ from batchspec.api.port import (
     Batch,
     CreateBody,
     FailureKind,
-    Headers,
     Page,
     ResultStream,
 )
+from batchspec.spec.headers import Headers
 from batchspec.state.ledger import Armed
 from batchspec.state.model import SubmissionState
 
