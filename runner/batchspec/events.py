@@ -227,3 +227,5 @@ class SpecDone(Event):
     usd_total: Decimal | None
     complete: bool
     """False: work is in flight or held back; outputs were not written."""
+    cache: tuple[int, int] = (0, 0)
+    """Prompt tokens that this run's answers read from the cache, and that they wrote to it."""

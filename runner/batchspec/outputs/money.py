@@ -52,6 +52,16 @@ def spent(engine: Engine, answers: Iterable[Path], prices: ModelPrices | None) -
     return Decimal(engine.one(total)[0] or 0)
 
 
+def cache_use(engine: Engine, answers: Iterable[Path]) -> tuple[int, int]:
+    """Return the prompt tokens that some answers read from the cache, and those they wrote."""
+    files = ", ".join(quote_literal(str(path)) for path in answers)
+    if not files:
+        return 0, 0
+    sums = "sum(cache_read), sum(cache_write_5m::HUGEINT + cache_write_1h)"
+    row = engine.one(f"SELECT {sums} FROM read_parquet([{files}])")  # noqa: S608 - quoted
+    return int(row[0] or 0), int(row[1] or 0)
+
+
 def _by_geo(prices: ModelPrices, rates: Rates) -> str:
     total = _total(rates, Decimal(1))
     for geo, factor in sorted((prices.geo or {}).items()):

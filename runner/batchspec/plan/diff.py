@@ -291,13 +291,14 @@ class _Diff:
         known = self.known if self.held < self.table.count else _NOTHING_KNOWN
         fresh = (
             f"SELECT f.key_json, {self.keys}, f.row_digest, r.hash, r.bytes, r.chars, r.spot,"
-            f" q.outcome, q.attempt FROM {self.prefix}_fresh f JOIN {self.prefix}_rendered r"
-            f" USING (key_json) LEFT JOIN {known} q ON q.hash = r.hash[1:16]"
+            f" r.prefix, q.outcome, q.attempt FROM {self.prefix}_fresh f"
+            f" JOIN {self.prefix}_rendered r USING (key_json)"
+            f" LEFT JOIN {known} q ON q.hash = r.hash[1:16]"
         )
         odd = (
             f"SELECT o.key_json, {self.keys}, o.row_digest, o.hash, o.bytes, o.chars,"
-            f" coalesce(r.spot, -1) AS spot, o.outcome, o.attempt FROM {self.prefix}_odd o"
-            f" LEFT JOIN {self.prefix}_rendered r USING (key_json)"
+            " coalesce(r.spot, -1) AS spot, r.prefix, o.outcome, o.attempt"
+            f" FROM {self.prefix}_odd o LEFT JOIN {self.prefix}_rendered r USING (key_json)"
         )
         before, reason = "", f"'{Reason.NEW}'"
         if self.baseline is not None and (self.odd or self.held < self.table.count):

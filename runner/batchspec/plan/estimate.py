@@ -27,6 +27,10 @@ HIT_RATE = Decimal("0.3")
 BEST_HIT_RATE = Decimal("0.98")
 PRIMED_HIT_RATE = Decimal("0.9")
 """After a one-request primer batch; later batches then hit reliably (fact sheet §5)."""
+PRIMER_SHARE = Decimal("0.95")
+PRIMER_LEAST = Decimal("0.10")
+"""A primer batch is sent when it saves a twentieth of the price and so many USD: it takes as long
+as a batch takes, which nobody waits for to save a cent."""
 REQUEST_TOKENS = 8
 """Overhead of roles and turns that no character of the text stands for."""
 SCAFFOLD_CHARS = 90
@@ -119,6 +123,8 @@ class Job:
     cache_ttl: Literal["5m", "1h"] | None = None
     """None: no breakpoint is placed."""
     schema: Mapping[str, Any] | None = None
+    primer: bool = False
+    """One request may be sent first, alone, when that pays."""
     tool_tokens: int = 0
     """Tokens that the API adds to a request with tools (fact sheet §4.1)."""
     notes: tuple[str, ...] = ()
@@ -199,13 +205,18 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
     primed = sum((g.usd(r, job, PRIMED_HIT_RATE) for g, r in priced), Decimal(0)) * factor
     low = sum((g.least(least).usd(r, job, BEST_HIT_RATE) for g, r in priced), Decimal(0))
     high = sum((g.most(most, job).usd(r, job, Decimal(0)) for g, r in priced), Decimal(0))
+    cold = sum((g.usd(r, job, HIT_RATE) for g, r in priced), Decimal(0)) * factor
+    primer = job.primer and _pays(sizes, job, cold, primed)
+    notes += _cache_notes(sizes, job, known, (cold if primer else usd, primed), primer=primer)
+    usd = min(usd, primed) if primer else usd
     return replace(
         result,
+        primer=primer,
         usd=usd,
         usd_min=min(usd, low * factor),
         usd_max=max(usd, high * factor),
         usd_without_batch=usd / BATCH_FACTOR,
-        notes=(*notes, *_cache_notes(sizes, job, known, (usd, primed))),
+        notes=notes,
     )
 
 
@@ -273,13 +284,35 @@ def _expected_output(job: Job, known: Calibration) -> Decimal:
     return Decimal(job.max_tokens) / 2
 
 
+def _pays(sizes: Sizes, job: Job, cold: Decimal, primed: Decimal) -> bool:
+    """Tell whether a primer batch saves enough to be waited for.
+
+    What past answers read from the cache says nothing here: they may have had a primer too.
+    """
+    if job.cache_ttl != "1h" or sizes.requests <= 1:
+        return False
+    return primed < cold * PRIMER_SHARE and cold - primed >= PRIMER_LEAST
+
+
 def _cache_notes(
-    sizes: Sizes, job: Job, known: Calibration, prices: tuple[Decimal, Decimal]
+    sizes: Sizes,
+    job: Job,
+    known: Calibration,
+    prices: tuple[Decimal, Decimal],
+    *,
+    primer: bool,
 ) -> tuple[str, ...]:
-    """Say how cache hits are guessed, and what a primer batch would make of the price."""
+    """Say how cache hits are guessed, and what a primer batch makes of the price."""
     if job.cache_ttl is None or sizes.requests <= 1:
         return ()
     usd, primed = prices
+    if primer:
+        note = (
+            "One request goes first, in a primer batch, so that the others can read the shared"
+            f" prefix from the cache: about ${money(primed)} is expected with it and"
+            f" ${money(usd)} without. The highest price expects no cache hit."
+        )
+        return (note,)
     hits = COLD_BATCH_NOTE
     if known.hit_rate is not None:
         hits = (
@@ -287,7 +320,7 @@ def _cache_notes(
             "highest price none."
         )
     notes = [hits]
-    if primed < usd * Decimal("0.95"):
+    if primed < usd * PRIMER_SHARE:
         notes.append(
             f"With a one-request primer batch first, about ${money(primed)} is expected instead."
         )

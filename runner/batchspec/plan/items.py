@@ -85,7 +85,7 @@ class ItemTable:
 
     def questions(self) -> Iterator[Question]:
         """Yield the distinct questions to submit, in the key order of the first item of each."""
-        return self._questions(f"ORDER BY {self.keys}")
+        return self._questions(f"ORDER BY {self._order}")
 
     def sampled_questions(self, count: int) -> Iterator[Question]:
         """Yield the ``count`` questions with the smallest hashes, a lasting random sample."""
@@ -98,11 +98,16 @@ class ItemTable:
         )
         return starmap(Question, rows)
 
+    @property
+    def _order(self) -> str:
+        """In what order questions are sent: those with one prefix together, else by key."""
+        return f"prefix NULLS FIRST, {self.keys}"
+
     def entries(self) -> Iterator[Entry]:
         """Yield what packing reads of `questions`, in the same order."""
         rows = self.engine.rows(
             "SELECT bytes, coalesce(attempt, 0) + 1, key_json"
-            f" FROM {self._asked()} ORDER BY {self.keys}"
+            f" FROM {self._asked()} ORDER BY {self._order}"
         )
         return starmap(Entry, rows)
 

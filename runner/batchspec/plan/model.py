@@ -91,6 +91,9 @@ class Estimate:
     """Every answer as long as max_tokens allows and no cache hit."""
     usd_without_batch: Decimal | None = None
     """Expected, at the price of the same requests sent one by one."""
+    primer: bool = False
+    """One request goes first, alone, so that the others can read its prefix from the cache; the
+    expected price counts on it."""
     notes: tuple[str, ...] = ()
     """What the reader should know of the estimate, e.g. why no cache breakpoint was placed."""
     answers: int = 0

@@ -31,8 +31,10 @@ COLUMNS = {
     "bytes": "UINTEGER",
     "chars": "UINTEGER",
     "spot": "BIGINT",
+    "prefix": "BLOB",
 }
-"""What is kept of a rendered row, with DuckDB's types; ``spot`` is its offset in the spool."""
+"""What is kept of a rendered row, with DuckDB's types; ``spot`` is its offset in the spool,
+``prefix`` what it shares with others behind a cache breakpoint, or NULL."""
 
 
 class Renders(Protocol):
@@ -51,6 +53,10 @@ class Renders(Protocol):
     @property
     def parts(self) -> Mapping[str, str]:
         """Digest per named part of the request."""
+        ...
+
+    def group(self, row: Mapping[str, Any]) -> bytes | None:
+        """Return what items have in common whose requests should travel together, or None."""
         ...
 
     @property
@@ -123,7 +129,7 @@ class RenderJob:
         """Yield record batches of `COLUMNS` for the rows that can be rendered."""
         hasher = RequestHasher(self.renderer.identity)
         columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
-        keys, digests, hashes, lengths, chars, spots = columns
+        keys, digests, hashes, lengths, chars, spots, prefixes = columns
         for row in rows:
             request = self._request(row)
             if request is None:
@@ -139,6 +145,7 @@ class RenderJob:
             lengths.append(measured.length)
             chars.append(estimate_chars(measured.text) + measured.chars)
             spots.append(-1 if self.spool is None else self.spool.append(request))
+            prefixes.append(self.renderer.group(row.values))
             if len(keys) == CHUNK:
                 yield self._chunk(columns)
         if keys:

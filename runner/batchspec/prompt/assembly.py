@@ -106,6 +106,22 @@ class Assembly:
                 found.setdefault(turn.file, []).append(_written(turn))
         return {name: digest_of(found[name]) for name in sorted(found)}
 
+    @property
+    def grouping(self) -> tuple[Slot, ...]:
+        """The slots up to the last breakpoint that an item variable reaches.
+
+        They are what items with one prefix have in common. Empty: there is no such breakpoint.
+        """
+        marked = {place for place, _ in self.breakpoint.marks}
+        before: list[Slot] = []
+        found: tuple[Slot, ...] = ()
+        for path, turn in self._turns():
+            for number, block in enumerate(turn.blocks):
+                before += [slot for slot in block.slots if slot.constant is None]
+                if before and (*path, number) in marked:
+                    found = tuple(before)
+        return found
+
     def columns_used(self) -> set[str]:
         """Return the columns that any template depends on."""
         return {name for slot in self.slots for name in slot.template.found.columns}

@@ -7,6 +7,7 @@ of the whole, and costs about what rendering costs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ class Renderer:
         self.notes = (*plan.schema.notes, *plan.breakpoint.notes)
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)
+        self._grouping = plan.grouping
         self.chars_per_token = CHARS_PER_TOKEN[plan.tokenizer]
         self._slots = tuple(slots)
         self.reads_files = any(slot.reads_file for slot in slots)
@@ -107,6 +109,19 @@ class Renderer:
                 error.where = self._document.place(slot.template.text.path)
                 raise
         return b"".join(pieces)
+
+    def group(self, row: Mapping[str, Any]) -> bytes | None:
+        """Return what the prefixes of items have in common that should travel together.
+
+        None: no breakpoint stands behind a value of the item. Raises ItemError as `render` does.
+        """
+        if not self._grouping:
+            return None
+        scope = {**self._vars, "row": row, "key": self._key_of(row), **row}
+        digest = hashlib.blake2b(digest_size=8)
+        for slot in self._grouping:
+            digest.update(slot.encoded(scope))
+        return digest.digest()
 
     def _key_of(self, row: Mapping[str, Any]) -> Any:
         if len(self._key) == 1:

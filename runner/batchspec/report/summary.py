@@ -89,6 +89,8 @@ def _spec(spec: SpecSummary, style: Style) -> Iterator[str]:
     if done is not None:
         yield from _statuses(done, style)
         yield f"  {_cost(done)}"
+        if sum(done.cache):
+            yield f"  {_cache(done.cache)}"
         if not done.complete:
             yield style.warn("  Not complete yet: answers are in flight or held back.")
     yield from (_output(output) for output in spec.outputs)
@@ -109,6 +111,13 @@ def _cost(done: events.SpecDone) -> str:
     this_run = f"this run cost {money(done.usd)}" if known else ""
     in_all = f"all answers together {money(done.usd_total)}" if done.usd_total is not None else ""
     return ", ".join(part for part in (requests, this_run, in_all) if part)
+
+
+def _cache(cache: tuple[int, int]) -> str:
+    """Say how much of what could be cached was read and not written: the real hit rate."""
+    read, written = cache
+    share = f"{100 * read / (read + written):.0f} %"
+    return f"cache: {share} of the shared prefixes read ({number(read)} tokens), the rest written"
 
 
 def _output(output: events.OutputWritten) -> str:
@@ -144,6 +153,8 @@ def _spec_json(spec: SpecSummary) -> dict[str, Any]:
         "requests_submitted": 0 if done is None else done.requests_submitted,
         "usd": None if done is None else _usd(done.usd),
         "usd_total": None if done is None else _usd(done.usd_total),
+        "cache_read_tokens": 0 if done is None else done.cache[0],
+        "cache_write_tokens": 0 if done is None else done.cache[1],
         "outputs": [
             {"path": o.path, "rows": o.rows, "changed": o.changed, "emulated": o.emulated}
             for o in spec.outputs

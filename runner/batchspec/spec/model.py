@@ -244,7 +244,7 @@ class BatchLimits(Record):
 class Spec(Record):
     """One job."""
 
-    later = frozenset({"anthropic_version", "betas", "files_api"})
+    later = frozenset({"anthropic_version", "betas", "files_api", "primer"})
 
     version: Literal[1]
     name: Name
@@ -255,6 +255,7 @@ class Spec(Record):
     model: str
     max_tokens: int
     cache: Literal["auto", "5m", "1h", "off"] = "auto"
+    primer: Literal["auto", "off"] = "auto"
     prompt: Prompt
     anthropic_version: str | None = None
     """None: the project's."""

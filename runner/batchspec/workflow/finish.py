@@ -195,6 +195,7 @@ def _done(job: Job, totals: Totals) -> SpecDone:
         by_status=totals.statuses,
         requests_submitted=job.submitted,
         usd=job.usd,
+        cache=job.cache,
         usd_total=totals.usd,
         complete=True,
     )
@@ -210,6 +211,7 @@ def unfinished(job: Job) -> SpecDone | None:
         by_status=(),
         requests_submitted=job.submitted,
         usd=job.usd,
+        cache=job.cache,
         usd_total=None,
         complete=False,
     )

@@ -56,6 +56,8 @@ class Job:
     """What the answers collected by this run cost; None: price unknown."""
     again: Counter[Outcome] = field(default_factory=Counter)
     """What became of the questions collected since the newest plan that may be asked again."""
+    cache: tuple[int, int] = (0, 0)
+    """Prompt tokens that those answers read from the cache, and that they wrote."""
     canceled: bool = False
     """Somebody canceled a batch during this run: what it held is not asked again by this run."""
     applied: bool = False

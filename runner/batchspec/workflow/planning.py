@@ -77,7 +77,7 @@ class Planned:
     batches: tuple[Packed, ...]
     """How the questions are divided when nothing in the workspace is in doubt."""
     canary: int
-    """Requests of the first batch when it is a canary; 0: it is none."""
+    """Requests of the first batch when it is a canary or a primer; 0: it is neither."""
 
 
 def plan_specs(
@@ -199,8 +199,6 @@ def plan_one(
     problems += found
     if items is None:
         return None, problems
-    canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
-    batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
     counted: tuple[Counted, ...] = ()
     if options.count_tokens and spool is not None:
         sampled = count_sample(
@@ -212,9 +210,17 @@ def plan_one(
         )
         counted = drained(sampled, options.tell)
     pricing = Pricing(
-        session=session, engine=engine, spec=loaded.spec, renderer=renderer, reader=reader
+        session=session,
+        engine=engine,
+        spec=loaded.spec,
+        renderer=renderer,
+        reader=reader,
+        waits=not options.detach,
     )
     priced = pricing.estimate(items, counted)
+    canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
+    canary = canary or int(priced.primer)
+    batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
     plan = _spec_plan(loaded.spec, items, priced, batches, options)
     if reader is not None and items.examples:
         plan = replace(plan, reworded=reworded(session, reader, items.examples))

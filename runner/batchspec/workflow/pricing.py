@@ -51,6 +51,8 @@ class Pricing:
     spec: Spec
     renderer: Renderer
     reader: LedgerReader | None
+    waits: bool = True
+    """Somebody waits for the batches, so that one can be sent before the others."""
 
     def estimate(self, items: ItemTable, counted: Sequence[Counted] = ()) -> Estimate:
         """Return what submitting the items of a plan would cost.
@@ -78,6 +80,7 @@ class Pricing:
             prefix_chars=renderer.prefix_chars,
             cache_ttl=renderer.cache_ttl,
             schema=renderer.sent_schema or renderer.form.schema,
+            primer=self.waits and spec.primer == "auto",
             tool_tokens=_tool_tokens(spec.params, catalogue.model(spec.model)),
             notes=renderer.notes,
         )

@@ -10,7 +10,7 @@ from decimal import Decimal
 from batchspec.api.client import warm_up
 from batchspec.events import Event, PlanReady
 from batchspec.inputs.engine import Engine
-from batchspec.outputs.money import spent
+from batchspec.outputs.money import cache_use, spent
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Plan, SpecPlan
 from batchspec.plan.questions import Spool
@@ -23,7 +23,7 @@ from batchspec.workflow.context import Session
 from batchspec.workflow.finish import finish, is_complete
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import RunOptions
-from batchspec.workflow.planning import Planned, PlanOptions, canary_of, plan_of, plan_one
+from batchspec.workflow.planning import Planned, PlanOptions, plan_of, plan_one
 
 
 @dataclass(slots=True)
@@ -98,9 +98,11 @@ class Rounds:
         return problems
 
     def _spent(self, job: Job, engine: Engine) -> Decimal | None:
-        paths = (self.session.answers_path(tag) for tag in job.collected)
+        paths = [self.session.answers_path(tag) for tag in job.collected]
+        paths = [path for path in paths if path.is_file()]
+        job.cache = cache_use(engine, paths)
         prices = self.session.catalogue.prices(job.loaded.spec.model)
-        return spent(engine, [path for path in paths if path.is_file()], prices)
+        return spent(engine, paths, prices)
 
     def _asks(self, job: Job, plan: SpecPlan) -> bool:
         allowed = self.options.rounds is None or job.round <= self.options.rounds
@@ -109,7 +111,7 @@ class Rounds:
     def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
         self.session.key()
         warm_up()
-        canary = self._canary(job, planned.plan)
+        canary = self._canary(job, planned.canary)
         taken = {s.requests for s in self.ledger.submissions(UNRESOLVED)}
         limits = job.loaded.spec.batch
         batches = planned.batches
@@ -131,11 +133,8 @@ class Rounds:
         planned.items.write_baseline(self.session.baseline(job.name, pending=True))
         return ()
 
-    def _canary(self, job: Job, plan: SpecPlan) -> int:
+    def _canary(self, job: Job, size: int) -> int:
         """Return how many requests the first submission has; a canary in flight is waited for."""
-        size = canary_of(
-            job.loaded.spec, plan.requests, plan.counts.unchanged, detach=self.options.detach
-        )
         if not size or job.round > 1:
             return 0
         in_flight = [s.tag for s in self.ledger.submissions(OPEN) if s.spec == job.name]

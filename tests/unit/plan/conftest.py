@@ -57,6 +57,10 @@ class Asks:
         """Stand for everything that rendering reads."""
         return self.version + json.dumps(self.parts)
 
+    def group(self, row: Mapping[str, Any]) -> bytes | None:
+        """Return what some rows share."""
+        return row.get("prefix")
+
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Return a request of the row's text."""
         self.rendered += 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchspec.plan.cost import ModelPrices, Rates
+from batchspec.plan.cost import ModelPrices, Rates, money
 from batchspec.plan.estimate import (
     COLD_BATCH_NOTE,
     Calibration,
@@ -204,3 +204,34 @@ def test_tools_add_to_a_guess_and_not_to_what_was_counted() -> None:
     assert estimate(sizes, tools).input_tokens == 1080 + 4960
     known = Calibration(input_ratio=Decimal("1.5"), answers=50)
     assert estimate(sizes, tools, known) == estimate(sizes, JOB, known)
+
+
+PRIMED = replace(JOB, prefix_chars=31_500, cache_ttl="1h", primer=True)
+
+
+def test_a_primer_is_priced_with_and_without() -> None:
+    """It is expected where it saves enough; the highest price stays as it is."""
+    sizes = Sizes(requests=100, chars=100 * 35_000)
+    found, cold = estimate(sizes, PRIMED), estimate(sizes, replace(PRIMED, primer=False))
+    assert found.primer
+    assert not cold.primer
+    per = Decimal(9000) * (Decimal("0.9") * Decimal("0.1") + Decimal("0.1") * 2)
+    assert found.usd == (100 * per + 100 * 1008 + 5 * 3200) / 2_000_000
+    assert found.usd_max == cold.usd_max
+    assert f"${money(found.usd)} is expected with it" in found.notes[0]
+    assert f"${money(cold.usd)} without" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("job", "sizes"),
+    [
+        (PRIMED, Sizes(requests=1, chars=35_000)),
+        (PRIMED, Sizes(requests=3, chars=105_000)),
+        (replace(PRIMED, cache_ttl="5m"), Sizes(requests=100, chars=3_500_000)),
+        (replace(PRIMED, prefix_chars=100), Sizes(requests=100, chars=3_500_000)),
+        (replace(PRIMED, prices=None), Sizes(requests=100, chars=3_500_000)),
+    ],
+)
+def test_no_primer_where_it_does_not_pay(job: Job, sizes: Sizes) -> None:
+    """Neither for one request, nor for a cent, nor where the prefix is gone before it is read."""
+    assert not estimate(sizes, job).primer

@@ -27,6 +27,10 @@ class Failing:
     chars_per_token: float = 2.5
     files: dict[str, str] = field(default_factory=dict)
 
+    def group(self, row: Mapping[str, Any]) -> bytes | None:
+        """Return what some rows share."""
+        return row.get("prefix")
+
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Fail."""
         raise ItemError(row["why"], "Look.", PLACE)

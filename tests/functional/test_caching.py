@@ -1,0 +1,91 @@
+"""Prompt caching over a run: the primer, prefixes that travel together, and the real hit rate."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchspec.state.segments import FolderSegments
+
+if TYPE_CHECKING:
+    from tests.functional.conftest import Folder, MakeEmulator, MakeProject
+
+SPEC = """\
+version: 1
+name: cached
+inputs: {table: data/rows.csv, key: id}
+model: claude-opus-5-5
+max_tokens: 20
+prompt:
+  system: {file: prompts/long.md}
+  user: "Say {{ id }}"
+outputs: {path: out/cached.jsonl}
+"""
+LONG = "A sentence that every request shares with all the others. " * 400
+
+
+@pytest.fixture
+def folder(project: MakeProject, emulator: MakeEmulator) -> Folder:
+    """Return a project whose API keeps what it wrote to the cache at once."""
+    folder = project(
+        {
+            "batchspec.yaml": "version: 1\nname: cached\n",
+            "specs/cached.yaml": SPEC,
+            "prompts/long.md": LONG,
+            "data/rows.csv": "id,topic\n" + "".join(f"{n},{n % 2}\n" for n in range(40)),
+        }
+    )
+    folder.environ["ANTHROPIC_BASE_URL"] = emulator(cache_warm_seconds=0.0).base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
+    return folder
+
+
+def batches(folder: Folder) -> list[list[dict[str, Any]]]:
+    """Return the params of each batch's requests, the oldest batch first."""
+    state = folder.root / ".batchspec/state/segments"
+    names = sorted(state.glob("req-*.jsonl.zst"), key=lambda path: path.stat().st_mtime_ns)
+    segments = FolderSegments(state)
+    return [
+        [
+            json.loads(line)["params"]
+            for line in segments.lines(name.name.removesuffix(".jsonl.zst"))
+        ]
+        for name in names
+    ]
+
+
+def test_a_primer_goes_first_where_it_pays(folder: Folder) -> None:
+    """The plan says so with both prices, the run does it, and the summary says what was read."""
+    plan = folder.batchspec("plan")
+    assert "40 requests in 2 batches" in plan.out
+    assert "in a primer batch" in plan.out
+    done = folder.batchspec("run")
+    assert done.code == 0, done.err
+    assert [len(batch) for batch in batches(folder)] == [1, 39]
+    assert "cache: 98 % of the shared prefixes read" in done.out
+
+
+def test_a_primer_can_be_turned_off(folder: Folder) -> None:
+    """Whoever cannot wait sends everything at once; nothing is asked anew by it."""
+    folder.write("specs/cached.yaml", SPEC + "primer: off\n")
+    assert "40 requests in 1 batch" in folder.batchspec("plan").out
+    assert folder.batchspec("run").code == 0
+    folder.write("specs/cached.yaml", SPEC)
+    assert folder.batchspec("plan", "--format", "json").json()["totals"]["requests"] == 0
+
+
+def test_requests_with_one_prefix_travel_together(folder: Folder) -> None:
+    """Items that share a marked document are neighbours in the batch, whatever their keys."""
+    user = '[{text: "Topic {{ topic }}", cache: true}, {text: "Say {{ id }}"}]'
+    spec = SPEC.replace('user: "Say {{ id }}"', f"user: {user}") + "primer: off\n"
+    folder.write("specs/cached.yaml", spec)
+    assert folder.batchspec("run").code == 0
+    (batch,) = batches(folder)
+    topics = [params["messages"][0]["content"][0]["text"] for params in batch]
+    assert len(topics) == 40
+    assert sum(one != other for one, other in itertools.pairwise(topics)) == 1
+    marks = json.dumps(batch[0]).count("cache_control")
+    assert marks == 2
