@@ -115,3 +115,27 @@ def test_a_new_project_commits_no_receipts(project: Any) -> None:
     folder = project()
     assert folder.batchspec("init").code == 0
     assert "*.receipt.json" in folder.read(".gitignore").splitlines()
+
+
+def test_verify_knows_stale_inputs_and_damage(folder: Folder) -> None:
+    """Each output with its counts, and what moved since: exit code 3 until a run renews it."""
+    missing = folder.batchspec("verify", "--emulate", "--format", "json")
+    assert (missing.code, missing.json()["outputs"][0]["state"]) == (3, "missing")
+    assert folder.batchspec("run", "--emulate").code == 0
+    sound = folder.batchspec("verify", "--emulate", "--format", "json")
+    assert sound.code == 0, sound.out
+    (output,) = sound.json()["outputs"]
+    assert (output["state"], output["rows"], output["emulated"]) == ("whole", 5, True)
+    assert output["statuses"] == {"succeeded": 5}
+    assert output["written_at"].endswith("Z")
+    folder.write("data/tickets.csv", DATA.replace("Hello", "Good day"))
+    stale = folder.batchspec("verify", "--emulate")
+    assert stale.code == 3
+    assert stale.out.startswith("out/triage.jsonl stale: 5 rows, 5 items (5 succeeded), emulated")
+    assert "the inputs or the requests have changed" in stale.out
+    folder.write("data/tickets.csv", DATA)
+    folder.write("out/triage.jsonl", "{}\n")
+    damaged = folder.batchspec("verify", "--emulate")
+    assert (damaged.code, "out/triage.jsonl damaged: 5 rows" in damaged.out) == (3, True)
+    folder.write("data/tickets.csv", DATA + "T-1,again,\n")
+    assert "key" in folder.batchspec("verify", "--emulate").err

@@ -51,6 +51,8 @@ class Receipt:
     profile: Profiles | None
     earlier: Profiles | None
     """The profiles that those of this output were compared with."""
+    written_at: str
+    """ISO 8601, UTC."""
 
 
 def receipt_facts(engine: Engine, submissions: Sequence[Submission]) -> Facts:
@@ -159,6 +161,7 @@ def read_receipt(path: Path) -> Receipt | None:
             sha256=str(document["output"]["sha256"]),
             profile=read_profiles(document.get("profile")),
             earlier=read_profiles(document.get("earlier")),
+            written_at=str(document["written_at"]),
         )
     return None
 

@@ -1,6 +1,8 @@
 """Check every digest of state, outputs and manifests, and name stale outputs. Changes nothing.
 
-The exit code is 3 when something is damaged or stale.
+Outputs are compared with the specs and the inputs as they are now. The exit code is 0 when all is
+as it was recorded, 3 when something is damaged, stale or not written yet, and 1 when a spec has
+problems.
 """
 
 from __future__ import annotations
@@ -37,12 +39,13 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
     with session:
-        findings = verify(session, selection.specs)
-    text = findings_text(findings, len(selection.specs), style=terminal.out_style)
+        verified = verify(session, selection.specs)
+    problems += verified.problems
+    text = findings_text(verified, len(selection.specs), style=terminal.out_style)
     unread = PROBLEMS if has_errors(problems) else DONE
     return Result(
-        exit_code=ITEMS_FAILED if findings else unread,
+        exit_code=ITEMS_FAILED if verified.findings else unread,
         text=terminal.addressed(text),
-        json=findings_json(findings),
+        json=findings_json(verified),
         problems=problems,
     )
