@@ -216,20 +216,22 @@ class _Diff:
         kept = [Outcome.SUCCEEDED, Outcome.UNCHECKED]
         if self.spec.response.on_invalid == "keep":
             kept.append(Outcome.INVALID)
+        good = ", ".join(str(int(outcome)) for outcome in kept)
         if self.reused is None:
             empty = "NULL::BLOB AS hash, NULL::UINTEGER AS bytes, NULL::UINTEGER AS chars"
             rows = f"(SELECT *, {empty} FROM {self.table.index} LIMIT 0)"
         else:
             gone = f"ANTI JOIN {self.prefix}_gone USING (row_digest)" if self.gone else ""
-            good = ", ".join(str(int(outcome)) for outcome in kept)
             rows = (
                 f"(FROM {self.reused.relation} b {gone} ANTI JOIN (SELECT hash AS h FROM"
                 f" {self.known} WHERE outcome IN ({good})) good ON good.h = b.hash[1:16])"
             )
+        # No odd row has a good answer: without those, a million hashes need no second hash table.
+        known = f"(FROM {self.known} WHERE outcome NOT IN ({good}))"
         self._state_table(
             "odd",
             f"SELECT *, {self._action(options)} AS action FROM (SELECT o.*, q.outcome, q.attempt"
-            f" FROM {rows} o LEFT JOIN {self.known} q ON q.hash = o.hash[1:16])",
+            f" FROM {rows} o LEFT JOIN {known} q ON q.hash = o.hash[1:16])",
         )
         self.odd = self._count("odd")
 
