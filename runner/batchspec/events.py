@@ -24,6 +24,8 @@ class PlanReady(Event):
     failed: int
     in_flight: int
     usd: Decimal | None
+    after: tuple[str, ...] = ()
+    """Specs whose outputs are not there yet: its items are known only then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,3 +231,5 @@ class SpecDone(Event):
     """False: work is in flight or held back; outputs were not written."""
     cache: tuple[int, int] = (0, 0)
     """Prompt tokens that this run's answers read from the cache, and that they wrote to it."""
+    why: str = ""
+    """Why it is not complete, as a sentence, where more can be said."""

@@ -35,9 +35,7 @@ Paths in a spec are relative to the project's root: the nearest folder upward wi
 `batchspec.yaml`, else the current folder. A key that is not on this page is a problem; nothing is
 ignored silently. [Problems](problems.md) lists every complaint by its code.
 
-A key that the schema has and that does not work yet is `needs`; it is refused with
-`not-supported-yet`. [Pictures and documents](../how-to/pictures-and-documents.md) shows the blocks
-of a prompt.
+[Pictures and documents](../how-to/pictures-and-documents.md) shows the blocks of a prompt.
 """
 LINE_HEAD = """\
 # The command line

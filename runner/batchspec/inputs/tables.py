@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from batchspec.spec.project import LoadedSpec
 
 
+_OURS = ("source_", "inputs_", "index_", "plan_", "batchspec_")
+"""How names of the program's own tables begin."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputTable:
     """The items of one spec, inside an engine."""
@@ -121,10 +125,15 @@ def row_select(engine: Engine, table: InputTable, where_relation: str | None) ->
 
 
 def _make_upstream(engine: Engine, root: Path, needed: str, where: Path | str) -> None:
-    view = f"CREATE OR REPLACE VIEW {quote_identifier(needed)} AS"
-    if isinstance(where, str):
-        engine.execute(f"{view} FROM {where}")
-        return
+    """Make the table of a needed spec, and one whose name needs no quotes in SQL."""
+    source = f"FROM {where}" if isinstance(where, str) else _output(engine, root, needed, where)
+    plain = needed.replace("-", "_")
+    names = {needed} if plain.startswith(_OURS) else {needed, plain}
+    for name in sorted(names):
+        engine.execute(f"CREATE OR REPLACE VIEW {quote_identifier(name)} AS {source}")
+
+
+def _output(engine: Engine, root: Path, needed: str, where: Path) -> str:
     path = where if where.is_absolute() else root / where
     try:
         query = table_query(path.parent.resolve(), [path.name], engine.names)
@@ -132,7 +141,7 @@ def _make_upstream(engine: Engine, root: Path, needed: str, where: Path | str) -
         raise AuthorSqlError(f"The output of {needed}: {refused.summary}.") from None
     except FileRefused as refused:
         raise AuthorSqlError(f"The output of {needed} {refused.reason}.") from None
-    engine.execute(f"{view} {query.exact or query.sql}")
+    return query.exact or query.sql
 
 
 class _Opener:

@@ -89,6 +89,7 @@ def read_spec(document: Mapping[str, Any], changes: list[Mapping[str, Any]]) -> 
         digests=dict(document.get("digests", {})),
         changed_files=tuple(document.get("changed_files", ())),
         reworded=tuple(_read_reworded(item) for item in document.get("reworded", ())),
+        after=tuple(document.get("after", ())),
     )
 
 
@@ -148,6 +149,8 @@ def spec_document(spec: SpecPlan) -> dict[str, Any]:
         document["reworded"] = [_reworded(item) for item in spec.reworded]
     if spec.digests:
         document["digests"] = dict(sorted(spec.digests.items()))
+    if spec.after:
+        document["after"] = list(spec.after)
     return document
 
 

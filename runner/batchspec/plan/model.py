@@ -147,6 +147,8 @@ class SpecPlan:
     """Files that the prompt reads and whose content changed, sorted; for the reason ``files``."""
     reworded: tuple[Reworded, ...] = ()
     """How a few of the changed requests differ from what was asked before."""
+    after: tuple[str, ...] = ()
+    """Specs it needs whose outputs are not there yet: nothing else is known of it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,6 +53,10 @@ def _table(specs: Sequence[SpecPlan]) -> Iterator[str]:
     )
     yield "|---|---|" + "---:|" * 9
     for spec in specs:
+        if spec.after:
+            after = f"known after {', '.join(map(_cell, spec.after))}"
+            yield f"| {_cell(spec.name)} | {_cell(spec.model)} | {after} |{' |' * 8}"
+            continue
         counts = spec.counts
         figures = [
             counts.submit,

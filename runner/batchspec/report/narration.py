@@ -8,6 +8,7 @@ from batchspec import events
 from batchspec.report.checks import headline
 from batchspec.report.figures import about, count, key_label, number, seconds, size
 from batchspec.report.hygiene import clean_line
+from batchspec.spec.words import listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,8 @@ def narrate(event: events.Event) -> str:
 
 
 def _plan_ready(event: events.PlanReady) -> str:
+    if event.after:
+        return f"{event.spec}: its items are known after {listing(event.after, 'and')}"
     parts = [f"{number(event.submit)} to submit", f"{number(event.unchanged)} unchanged"]
     if event.in_flight:
         parts.append(f"{number(event.in_flight)} in flight")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from batchspec.report.figures import count, moment, number, table
 from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
+from batchspec.spec.words import listing
 from batchspec.state.model import SubmissionState
 
 if TYPE_CHECKING:
@@ -98,10 +99,17 @@ class Status(Protocol):
     def serial(self) -> int:
         """The state's serial number."""
 
+    @property
+    def waiting(self) -> Mapping[str, Sequence[str]]:
+        """Specs that wait for others, by name, with those they wait for."""
+
 
 def status_text(status: Status, *, style: Style = PLAIN) -> str:
     """Return a table of what is open, what needs attention, and totals."""
     lines = [*_open(status.submissions, style), *_attention(status.submissions, style)]
+    lines += [
+        f"{name} waits for {listing(needs, 'and')}." for name, needs in status.waiting.items()
+    ]
     if lines:
         lines.append("")
     return "\n".join([*lines, _totals(status)]) + "\n"
@@ -115,6 +123,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "serial": status.serial,
         "collected": status.collected,
         "answers": {outcome.name.lower(): n for outcome, n in sorted(status.answers.items())},
+        "waiting": {name: list(needs) for name, needs in status.waiting.items()},
         "submissions": [_as_json(submission) for submission in status.submissions],
     }
 

@@ -92,11 +92,18 @@ def _spec(spec: SpecSummary, style: Style) -> Iterator[str]:
         if sum(done.cache):
             yield f"  {_cache(done.cache)}"
         if not done.complete:
-            yield style.warn("  Not complete yet: answers are in flight or held back.")
+            why = done.why or "Answers are in flight or held back."
+            yield style.warn(f"  Not complete yet: {clean_line(_lowered(why))}")
     yield from (_output(output) for output in spec.outputs)
     for check in spec.checks:
         yield from check_lines(check, style=style)
     yield from _failed(spec.failed, style)
+
+
+def _lowered(sentence: str) -> str:
+    """Return a sentence as the second half of one; names keep their capitals."""
+    first, _, rest = sentence.partition(" ")
+    return f"{first.lower()} {rest}" if first in {"It", "Answers", "All"} else sentence
 
 
 def _statuses(done: events.SpecDone, style: Style) -> Iterator[str]:

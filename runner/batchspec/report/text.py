@@ -18,6 +18,7 @@ from batchspec.report.figures import (
 from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
 from batchspec.report.wording import wording_lines
+from batchspec.spec.words import listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -47,7 +48,10 @@ def plan_text(
 
 
 def _spec(spec: SpecPlan, style: Style, command: str) -> str:
-    head = f"{style.bold(spec.name)} ({clean_line(spec.model)}), {count(spec.items, 'item')}"
+    head = f"{style.bold(spec.name)} ({clean_line(spec.model)})"
+    if spec.after:
+        return f"{head}: known after {listing(spec.after, 'and')}"
+    head = f"{head}, {count(spec.items, 'item')}"
     lines = [head, *_actions(spec, style, command), *_reworded(spec, style)]
     if spec.requests:
         lines += ["", *_price(spec)]
@@ -137,12 +141,15 @@ def _cost(estimate: Estimate) -> str:
 
 def _totals(plan: Plan, command: str) -> str:
     items = sum(spec.counts.submit for spec in plan.specs)
+    later = [spec.name for spec in plan.specs if spec.after]
+    known = f" What {listing(later, 'and')} will submit is known later." if later else ""
     if not items:
-        return f"Nothing to submit.{_waiting(plan, command)}"
+        return f"Nothing to submit.{_waiting(plan, command)}{known}"
     requests = count(sum(spec.requests for spec in plan.specs), "request")
     batches = count(sum(spec.batches for spec in plan.specs), "batch", "batches")
     return (
         f"Plan: {count(items, 'item')} to submit as {requests} in {batches}, {_total_price(plan)}."
+        f"{known}"
     )
 
 

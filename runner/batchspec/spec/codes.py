@@ -93,6 +93,9 @@ THEMES: tuple[Theme, ...] = (
         ("duplicate-name", "Two specs have one name.", "Rename one."),
         ("unknown-spec", "The command line names a spec that is not there.", "Correct the name."),
         ("unknown-need", "`needs` names a spec that is not there.", "Correct the name."),
+        ("broken-need", "A spec that is needed has problems of its own.", "Correct them."),
+        ("reserved-need", "A spec that is needed has the name of a table that is always there.",
+         "Rename it."),
         ("needs-circle", "Specs need each other in a circle.", "Remove one of the needs."),
     ),
     _theme(
@@ -179,6 +182,7 @@ THEMES: tuple[Theme, ...] = (
          "Use CSV, TSV, JSON, JSONL or Parquet."),
         ("empty-table?", "A table's file has no rows.", "Check the file."),
         ("empty-inputs?", "The inputs have no rows.", "Check the filter and the files."),
+        ("unread-inputs?", "A spec that is needed has no output yet.", "Run that one first."),
         ("inputs-unreadable", "A row cannot be read.", "Correct the data or the query."),
         ("unstable-inputs", "Two readings during one plan gave different rows.",
          "Make the query deterministic, and leave the files alone."),

@@ -9,11 +9,15 @@ from batchspec.spec.draft import Draft
 from batchspec.spec.paths import normal
 from batchspec.spec.words import listing, nearest
 
+TABLES = frozenset({"inputs", "output", "results"})
+"""Tables that the SQL of outputs and checks reads under these names."""
+
 
 def family_problems(drafts: Sequence[Draft]) -> Iterator[Problem]:
     """Yield what is wrong between the specs of a project."""
     yield from _same_names(drafts)
     yield from _unknown_needs(drafts)
+    yield from _reserved_needs(drafts)
     yield from _circles(drafts)
     yield from _same_outputs(drafts)
 
@@ -81,10 +85,22 @@ def _unknown_needs(drafts: Sequence[Draft]) -> Iterator[Problem]:
                 )
 
 
-def _circles(drafts: Sequence[Draft]) -> Iterator[Problem]:
-    named = {draft.name: draft for draft in drafts}
+def _reserved_needs(drafts: Sequence[Draft]) -> Iterator[Problem]:
     for draft in drafts:
-        circle = _circle(draft, named)
+        for number, name in enumerate(draft.needs):
+            if name in TABLES:
+                yield _problem(
+                    draft,
+                    "reserved-need",
+                    ("needs", number),
+                    f"{draft.name} needs {name}, and a table of that name is always there",
+                    "SQL could not tell the two apart. Give the needed spec another name.",
+                )
+
+
+def _circles(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    for draft in drafts:
+        circle = circle_of(draft, drafts)
         # Each circle is reported once: at its member whose name comes first.
         if circle is not None and draft.name == min(circle):
             chain = " needs ".join([*circle, circle[0]])
@@ -98,8 +114,9 @@ def _circles(drafts: Sequence[Draft]) -> Iterator[Problem]:
             )
 
 
-def _circle(start: Draft, named: dict[str, Draft]) -> list[str] | None:
+def circle_of(start: Draft, drafts: Sequence[Draft]) -> list[str] | None:
     """Return a way along needs from ``start`` back to itself, as names, if there is one."""
+    named = {draft.name: draft for draft in drafts}
     ways = [[start.name]]
     seen: set[str] = set()
     while ways:

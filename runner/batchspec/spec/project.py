@@ -12,7 +12,7 @@ from batchspec.problems import Place, Problem, Severity, has_errors
 from batchspec.spec.document import Document
 from batchspec.spec.draft import Draft, Reading, read_draft
 from batchspec.spec.facts import ModelFacts
-from batchspec.spec.family import family_problems, in_order
+from batchspec.spec.family import circle_of, family_problems, in_order
 from batchspec.spec.find import choose, find_specs
 from batchspec.spec.listed import ListedModels, read_models
 from batchspec.spec.load import read_yaml
@@ -72,6 +72,8 @@ class LoadedSpec:
     path: str
     """The file, relative to the project's root, with forward slashes."""
     document: Document
+    needed: tuple[LoadedSpec, ...] = ()
+    """The specs it needs, in the order of ``needs``."""
 
     def place(self, *path: str | int, key: bool = False) -> Place:
         """Return where the value at ``path`` stands, or with ``key`` its key."""
@@ -242,17 +244,53 @@ def load_specs(
     files = {draft.path for draft in chosen}
     if selectors:  # a file that the globs find and nobody asked for is not in the way
         problems = tuple(p for p in problems if p.where is None or p.where.file == PROJECT_FILE)
-    shared = tuple(
-        problem
-        for problem in family_problems(drafts)
-        if problem.where is None or problem.where.file in files
-    )
+    between = tuple(family_problems(drafts))
+    shared = tuple(p for p in between if p.where is None or p.where.file in files)
     problems += unknown
     problems += tuple(problem for draft in chosen for problem in draft.problems)
     problems += shared
-    broken = {problem.where.file for problem in shared if problem.where and _stops(problem)}
-    specs = [_loaded(draft) for draft in in_order(chosen) if _is_usable(draft, broken)]
+    broken = {problem.where.file for problem in between if problem.where and _stops(problem)}
+    family = _family(drafts, broken)
+    problems += tuple(_needs_broken(chosen, drafts, family, broken))
+    specs = [family[draft.path] for draft in in_order(chosen) if draft.path in family]
     return tuple(specs), _sorted(problems)
+
+
+def _family(drafts: Sequence[Draft], broken: set[str]) -> dict[str, LoadedSpec]:
+    """Return the usable specs by path, each with those it needs, which are usable too."""
+    loaded: dict[str, LoadedSpec] = {}
+    by_name: dict[str, LoadedSpec] = {}
+    for draft in in_order(drafts):
+        if not _is_usable(draft, broken) or not all(name in by_name for name in draft.needs):
+            continue
+        needed = tuple(by_name[name] for name in draft.needs)
+        by_name[draft.name] = loaded[draft.path] = _loaded(draft, needed)
+    return loaded
+
+
+def _needs_broken(
+    chosen: Sequence[Draft],
+    drafts: Sequence[Draft],
+    family: Mapping[str, LoadedSpec],
+    broken: set[str],
+) -> Iterator[Problem]:
+    """Yield a problem for each need that is there and cannot be used.
+
+    What is wrong with it is told only where it was chosen too.
+    """
+    paths = {draft.name: draft.path for draft in drafts}
+    for draft in chosen:
+        if draft.document is None or draft.path in broken or circle_of(draft, drafts):
+            continue
+        for number, name in enumerate(draft.needs):
+            if name in paths and paths[name] not in family:
+                yield Problem(
+                    code="broken-need",
+                    summary=f"{draft.name} needs {name}, which has problems of its own",
+                    detail="Its output cannot be relied on before they are corrected. `batchspec"
+                    f" validate {name}` tells them.",
+                    where=draft.document.place(("needs", number)),
+                )
 
 
 def _stops(problem: Problem) -> bool:
@@ -263,10 +301,10 @@ def _is_usable(draft: Draft, broken: set[str]) -> bool:
     return not has_errors(draft.problems) and draft.path not in broken
 
 
-def _loaded(draft: Draft) -> LoadedSpec:
+def _loaded(draft: Draft, needed: tuple[LoadedSpec, ...]) -> LoadedSpec:
     assert draft.document is not None  # noqa: S101 - a draft without one has errors
     spec = Spec.model_validate({**draft.document.data, "name": draft.name})
-    return LoadedSpec(spec=spec, path=draft.path, document=draft.document)
+    return LoadedSpec(spec=spec, path=draft.path, document=draft.document, needed=needed)
 
 
 def _sorted(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

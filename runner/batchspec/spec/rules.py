@@ -69,7 +69,6 @@ RULES: tuple[Rule, ...] = (
     rules_files.missing_files,
     rules_files.output_format,
     rules_files.output_over_input,
-    rules_settings.needs_are_planned,
     rules_settings.unknown_version,
     rules_checks.duplicate_checks,
     rules_checks.check_options,

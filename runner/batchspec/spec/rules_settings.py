@@ -13,19 +13,6 @@ from batchspec.spec.words import listing
 _CEILINGS = ("max_usd", "max_requests")
 
 
-def needs_are_planned(subject: Subject) -> Iterator[Problem]:
-    """Refuse needs, until outputs of one spec can be tables of another."""
-    if subject.entries("needs"):
-        yield subject.error(
-            "not-supported-yet",
-            ("needs",),
-            "needs is not supported yet",
-            "One spec cannot wait for another so far. Run them one after the other, and read the"
-            " first one's output file as inputs.table or in inputs.sql.",
-            key=True,
-        )
-
-
 def unknown_version(subject: Subject) -> Iterator[Problem]:
     """Warn of a version header that the API is not known to take."""
     own = subject.get("anthropic_version")

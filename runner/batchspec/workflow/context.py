@@ -120,6 +120,10 @@ class Session:
         """Return where a plan may keep requests; a run at the same time has a file of its own."""
         return self.project.root / ".batchspec" / "tmp" / f"{spec}.{os.getpid()}.spool"
 
+    def reading_path(self, spec: str) -> Path:
+        """Where it is kept how the output of a spec is read by those that need it."""
+        return self.cache_dir / "outputs" / f"{spec}.json"
+
     def engine(self) -> Engine:
         """Open the locked-down DuckDB; the caller closes it."""
         extra = () if self.state_dir.is_relative_to(self.project.root) else (self.state_dir,)

@@ -23,9 +23,11 @@ from batchspec.outputs.receipt import (
     receipt_facts,
 )
 from batchspec.outputs.results import Results, ResultSources, Totals, open_results
+from batchspec.outputs.upstream import keep_reading
 from batchspec.outputs.writers import write_output
 from batchspec.plan.model import Reason, SpecPlan
 from batchspec.problems import Problem
+from batchspec.spec.words import listing
 from batchspec.state.model import Submission, Verdict
 from batchspec.state.writer import SqliteLedger
 from batchspec.workflow.collect import answer_files
@@ -73,6 +75,8 @@ def finish(
             yield from _check(session, job, engine, written, planned.table, problems)
         answered = [s for s in ledger.submissions() if s.tag in tags]
         _receipts(session, engine, answered, written)
+        if written:
+            keep_reading(session.reading_path(job.name), *written[0])
         yield from _name_failures(engine, results, job)
         verdicts = [
             Verdict(digest=digest, attempt=1, outcome=outcome)
@@ -214,4 +218,10 @@ def unfinished(job: Job) -> SpecDone | None:
         cache=job.cache,
         usd_total=None,
         complete=False,
+        why=job.stopped or waiting_words(job.plan.after),
     )
+
+
+def waiting_words(after: Sequence[str]) -> str:
+    """Say that a spec waits for others; nothing when it does not."""
+    return f"It is planned after {listing(after, 'and')}." if after else ""

@@ -62,6 +62,8 @@ class Job:
     """Somebody canceled a batch during this run: what it held is not asked again by this run."""
     applied: bool = False
     """The first batch of the plan is bound: its items are the baseline of the next plan."""
+    deferred: bool = False
+    """The plan that the run began with did not know its items yet."""
     done: SpecDone | None = None
     failed_items: int = 0
     failed_checks: int = 0

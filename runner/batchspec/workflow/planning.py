@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from batchspec.workflow.counting import Counted, count_sample, drained
 from batchspec.workflow.former import reworded
 from batchspec.workflow.preflight import preflight
 from batchspec.workflow.pricing import Pricing
+from batchspec.workflow.upstream import NONE, Upstream, later_plan, upstream_of
 
 CANARY_FROM = 20_000
 """From so many requests on, the first submission of a prompt that was never answered is small."""
@@ -55,6 +56,8 @@ class PlanOptions:
     """Have the API count the input tokens of so many of the questions; 0: estimate locally."""
     examples: bool = False
     """Show how a few of the changed requests differ from what was asked before."""
+    upstream: Upstream = NONE
+    """The outputs that the spec reads."""
     tell: Callable[[Event], None] = lambda _: None
     """Told what happens on the way."""
 
@@ -92,17 +95,44 @@ def plan_specs(
         StateFailure: the state is damaged or newer than this program.
         DiskFailure: temporary files cannot be written.
     """
-    reader = session.reader()
-    plans: list[SpecPlan] = []
-    problems: list[Problem] = []
-    for loaded in specs:
-        plan, found = _plan_or_recall(session, loaded, reader, options)
-        problems += found
-        if plan is not None:
-            plans.append(plan)
-    if has_errors(problems):
-        return None, tuple(problems)
-    return plan_of(plans, reader), tuple(problems)
+    planner = Planner(session=session, reader=session.reader(), options=options)
+    wanted = [planner.plan(loaded) for loaded in specs]
+    if has_errors(planner.problems):
+        return None, tuple(planner.problems)
+    plans = [plan for plan in wanted if plan is not None]
+    return plan_of(plans, planner.reader), tuple(planner.problems)
+
+
+@dataclass(slots=True, kw_only=True)
+class Planner:
+    """Plans specs, each once, and those that they need before them."""
+
+    session: Session
+    reader: LedgerReader | None
+    options: PlanOptions
+    problems: list[Problem] = field(default_factory=list)
+    _plans: dict[str, SpecPlan | None] = field(default_factory=dict)
+
+    def plan(self, loaded: LoadedSpec) -> SpecPlan | None:
+        """Return the plan of a spec; None when it has problems, which are kept in `problems`."""
+        name = loaded.spec.name
+        if name not in self._plans:
+            upstream = self.upstream(loaded)
+            if upstream.waiting:
+                self._plans[name] = later_plan(loaded, upstream.waiting)
+            else:
+                self._plans[name] = self._planned(loaded, upstream)
+        return self._plans[name]
+
+    def upstream(self, loaded: LoadedSpec) -> Upstream:
+        """Return the outputs that a spec reads."""
+        return upstream_of(self.session, loaded, self.plan)
+
+    def _planned(self, loaded: LoadedSpec, upstream: Upstream) -> SpecPlan | None:
+        options = replace(self.options, upstream=upstream)
+        plan, found = _plan_or_recall(self.session, loaded, self.reader, options)
+        self.problems += found
+        return plan
 
 
 def _plan_or_recall(
@@ -172,7 +202,7 @@ def plan_one(
     spool: Spool | None,
 ) -> tuple[Planned | None, tuple[Problem, ...]]:
     """Plan one spec in an engine that the caller keeps open while the result is used."""
-    table, problems = open_inputs(engine, session.project.root, loaded, {})
+    table, problems = open_inputs(engine, session.project.root, loaded, options.upstream.relations)
     if table is None:
         return None, problems
     renderer, found = _compiled(session, loaded, table.columns)

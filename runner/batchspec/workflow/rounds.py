@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 
 from batchspec.api.client import warm_up
-from batchspec.events import Event, PlanReady
+from batchspec.errors import Refused
+from batchspec.events import Event, Notice, PlanReady
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.money import cache_use, spent
 from batchspec.outputs.rows import Judge
@@ -16,6 +18,7 @@ from batchspec.plan.model import Plan, SpecPlan
 from batchspec.plan.questions import Spool
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
+from batchspec.spec.words import listing
 from batchspec.state.model import OPEN, UNRESOLVED
 from batchspec.state.writer import SqliteLedger
 from batchspec.workflow.chunks import arrange, claims, sweep, write_chunks
@@ -23,10 +26,11 @@ from batchspec.workflow.context import Session
 from batchspec.workflow.finish import finish, is_complete
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import RunOptions
-from batchspec.workflow.planning import Planned, PlanOptions, plan_of, plan_one
+from batchspec.workflow.planning import Planned, Planner, PlanOptions, plan_of, plan_one
+from batchspec.workflow.upstream import NONE, Upstream, later_plan, upstream_of
 
 
-@dataclass(slots=True)
+@dataclass
 class Rounds:
     """Plans specs for a run, as often as it takes."""
 
@@ -69,6 +73,11 @@ class Rounds:
             job: The job, with nothing of its own in flight after its first round.
             finishing: Whether outputs may be written in this round.
         """
+        if job.stopped and job.plan is not None and job.plan.after:
+            return ()
+        upstream = self._upstream(job)
+        if upstream.waiting:
+            return tuple((yield from self._wait(job, upstream.waiting)))
         spool_path = self.session.project.root / ".batchspec" / "tmp" / f"{job.name}.spool"
         self._judges = None
         with self.session.engine() as engine, Spool(spool_path) as spool:
@@ -76,6 +85,7 @@ class Rounds:
                 retry_failed=self.options.retry_failed and job.round == 0,
                 hold_canceled=job.canceled,
                 detach=self.options.detach,
+                upstream=upstream,
                 changes=self.options.expect is not None and job.round == 0,
             )
             planned, problems = plan_one(
@@ -88,7 +98,7 @@ class Rounds:
             if asks or finishing:
                 job.planned_at = self.ledger.serial
             job.usd = self._spent(job, engine)
-            job.plan, job.judge = planned.plan, Judge(planned.form)
+            job.plan, job.judge = self._bound(job, planned), Judge(planned.form)
             if job.round == 1:
                 yield _ready(planned.plan)
             if asks:
@@ -106,7 +116,66 @@ class Rounds:
 
     def _asks(self, job: Job, plan: SpecPlan) -> bool:
         allowed = self.options.rounds is None or job.round <= self.options.rounds
-        return bool(plan.requests) and self.options.submit and allowed and not job.stopped
+        # An agreed plan says nothing of a spec that it did not know the items of.
+        agreed = self.options.expect is None or not job.deferred
+        may = self.options.submit and allowed and agreed
+        return bool(plan.requests) and may and not job.stopped
+
+    def _upstream(self, job: Job) -> Upstream:
+        """Return what a job reads of others: of those in this run, what they have just written."""
+        if not job.loaded.needed:
+            return NONE
+        why = [name for name in job.loaded.spec.needs if self._has_failed(name)]
+        if why:
+            return Upstream(relations={}, waiting=tuple(why))
+        return upstream_of(self.session, job.loaded, self._plan_of)
+
+    def _bound(self, job: Job, planned: Planned) -> SpecPlan:
+        """Return a job's plan; where others read its output, with the digest of its items."""
+        plan = planned.plan
+        read = any(job.name in other.loaded.spec.needs for other in self._jobs.values())
+        if not read or plan.requests or "inputs" in plan.digests:
+            return plan
+        return replace(plan, digests={**plan.digests, "inputs": planned.items.inputs_digest()})
+
+    def _has_failed(self, name: str) -> bool:
+        needed = self._jobs.get(name)
+        return needed is not None and bool(needed.stopped or needed.failed_checks)
+
+    def _plan_of(self, needed: LoadedSpec) -> SpecPlan | None:
+        job = self._jobs.get(needed.spec.name)
+        return self._outside.plan(needed) if job is None else job.plan
+
+    def _wait(self, job: Job, names: tuple[str, ...]) -> Generator[Event, None, Sequence[Problem]]:
+        """Leave a job until those it needs are done; stop it when they never will be.
+
+        Raises:
+            Refused: nobody is about to run what it needs.
+        """
+        first = job.plan is None
+        outside = [name for name in names if name not in self._jobs]
+        if outside and self.options.submit and not self._outside.problems:
+            raise Refused(
+                f"{job.name} needs {listing(outside, 'and')}, which this run leaves out, and there"
+                " is no output that its inputs and its spec would give now.",
+                hint=f"Name {outside[0]} as well, or run it first.",
+            )
+        job.plan = later_plan(job.loaded, names)
+        job.deferred = True
+        failed = [name for name in names if self._has_failed(name)]
+        if failed:
+            why = "its checks failed" if self._jobs[failed[0]].failed_checks else "it was stopped"
+            job.stopped = f"It needs {failed[0]}, and {why}."
+            yield Notice(message=f"{job.name} is not run. {job.stopped}", warning=True)
+        elif first:
+            yield _ready(job.plan)
+        return self._outside.problems if first else ()
+
+    @cached_property
+    def _outside(self) -> Planner:
+        """Plans specs that this run needs and does not run itself."""
+        options = PlanOptions()
+        return Planner(session=self.session, reader=self.ledger, options=options)
 
     def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
         self.session.key()
@@ -164,4 +233,5 @@ def _ready(plan: SpecPlan) -> PlanReady:
         failed=counts.failed,
         in_flight=counts.in_flight,
         usd=plan.estimate.usd,
+        after=plan.after,
     )

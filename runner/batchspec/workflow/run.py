@@ -79,6 +79,9 @@ class _Run:
                 yield from self._work()
             else:
                 yield from self._finish()
+                if any(job.chunks for job in self.jobs):  # what needed an output that is new
+                    self._keep_budgets()
+                    yield from self._work()
             yield from self._leave()
         problems = tuple(self.left_out + self.problems)
         return RunResult(exit_code=self._exit_code(), problems=problems, plan=plan)
@@ -206,7 +209,8 @@ class _Run:
     def _retry(self, job: Job) -> Generator[Event, None, None]:
         complaint = self._over_budget([job])
         if complaint:
-            job.stopped = f"{complaint} Failed items are not asked again."
+            left = "Failed items are not asked again." if job.submitted else "It is not asked."
+            job.stopped = f"{complaint} {left}"
             job.chunks.clear()
             yield Notice(message=job.stopped, warning=True)
         elif job.submitted:

@@ -20,10 +20,13 @@ from batchspec.problems import Problem, has_errors
 from batchspec.prompt.contents import identity_of
 from batchspec.prompt.request import ItemError, Renderer, compile_prompt
 from batchspec.spec.project import LoadedSpec
+from batchspec.spec.words import listing
 from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.former import former_requests
+from batchspec.workflow.planning import Planner, PlanOptions
+from batchspec.workflow.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,9 @@ def show_item(
     Raises:
         UsageFailure: the inputs have no such item.
     """
+    upstream = _upstream(session, loaded)
     with session.engine() as engine:
-        table, problems = open_inputs(engine, session.project.root, loaded, {})
+        table, problems = open_inputs(engine, session.project.root, loaded, upstream.relations)
         if table is None:
             return None, problems
         renderer, found = compile_prompt(
@@ -86,6 +90,18 @@ def show_item(
         hint="A key is looked up as JSON first and as text second; a composite key is a JSON "
         "list, as in '[\"north\",3]'.",
     )
+
+
+def _upstream(session: Session, loaded: LoadedSpec) -> Upstream:
+    options = PlanOptions()
+    upstream = Planner(session=session, reader=session.reader(), options=options).upstream(loaded)
+    if upstream.waiting:
+        names = listing(upstream.waiting, "and")
+        raise UsageFailure(
+            f"The items of {loaded.spec.name!r} are known after {names}.",
+            hint=f"Run {upstream.waiting[0]} first: its output is not there, or no longer fresh.",
+        )
+    return upstream
 
 
 def _rendered(

@@ -50,6 +50,8 @@ class StatusReport:
     """Questions known to the state, by outcome."""
     emulated: bool
     serial: int
+    waiting: dict[str, tuple[str, ...]]
+    """Specs that wait for others to be answered, by name, with those they wait for."""
 
 
 def read_status(
@@ -65,7 +67,12 @@ def read_status(
     reader = session.reader()
     if reader is None:
         return StatusReport(
-            submissions=(), collected=0, answers={}, emulated=session.emulated, serial=0
+            submissions=(),
+            collected=0,
+            answers={},
+            emulated=session.emulated,
+            serial=0,
+            waiting={},
         )
     names = {loaded.spec.name for loaded in specs}
     now = session.clock.now()
@@ -76,7 +83,18 @@ def read_status(
         answers=_answers(reader, None if everything else names | {""}),
         emulated=session.emulated,
         serial=reader.serial,
+        waiting=_waiting(specs, {s.spec for s in rows if s.state in OPEN}),
     )
+
+
+def _waiting(specs: Sequence[LoadedSpec], busy: set[str]) -> dict[str, tuple[str, ...]]:
+    """Return the specs that need one which is in flight or waits itself."""
+    waiting: dict[str, tuple[str, ...]] = {}
+    for loaded in specs:  # each after those it needs
+        names = tuple(name for name in loaded.spec.needs if name in busy or name in waiting)
+        if names:
+            waiting[loaded.spec.name] = names
+    return waiting
 
 
 def _answers(reader: LedgerReader, names: Collection[str] | None) -> dict[Outcome, int]:

@@ -38,6 +38,7 @@ class Report:
     answers: dict[Outcome, int] = field(default_factory=dict)
     emulated: bool = False
     serial: int = 0
+    waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 OPEN = Report(

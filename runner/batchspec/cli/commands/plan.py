@@ -127,7 +127,7 @@ def _require_folder(out: Path | None) -> None:
 
 
 def _submits(plan: Plan) -> bool:
-    return any(spec.requests for spec in plan.specs)
+    return any(spec.requests or spec.after for spec in plan.specs)
 
 
 def _text(plan: Plan, refused: Sequence[str], args: Arguments, terminal: Terminal) -> str:

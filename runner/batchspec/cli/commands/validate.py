@@ -12,7 +12,7 @@ from batchspec.cli.arguments import Shared, add_shared, add_specs
 from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result
 from batchspec.cli.selection import Selection, load_named
-from batchspec.problems import has_errors
+from batchspec.problems import Problem, Severity, has_errors
 from batchspec.report.figures import count
 from batchspec.report.problems import problems_json, problems_text, problems_total
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from batchspec.cli.terminal import Terminal
     from batchspec.inputs.engine import Engine
-    from batchspec.problems import Problem
     from batchspec.spec.facts import ModelFacts
     from batchspec.spec.project import LoadedSpec, Project
+    from batchspec.workflow.upstream import Upstream
 
 WITHOUT_COLUMNS = frozenset(
     {
@@ -118,24 +118,56 @@ def _input_problems(selection: Selection) -> tuple[Problem, ...]:
     facts = load_catalogue(project.config.prices, project.models).facts()
     found: tuple[Problem, ...] = ()
     for loaded in selection.specs:
+        upstream = _upstream(project, loaded)
+        if upstream.waiting:
+            found += (_unread(loaded, upstream.waiting),)
+            continue
         with (
             tempfile.TemporaryDirectory(prefix="batchspec-") as temp,
             Engine.open(
                 root=project.root, temp=Path(temp), memory_mb=project.config.memory_mb
             ) as engine,
         ):
-            found += _against_inputs(engine, project, loaded, facts)
+            found += _against_inputs(engine, project, loaded, facts, upstream)
     return found
 
 
+def _upstream(project: Project, loaded: LoadedSpec) -> Upstream:
+    """Return the outputs that a spec reads as they stand; those of real work come first."""
+    from batchspec.clock import SystemClock  # noqa: PLC0415 - as DuckDB, only for --inputs
+    from batchspec.workflow.context import open_session  # noqa: PLC0415 - as above
+    from batchspec.workflow.upstream import standing_upstream  # noqa: PLC0415 - as above
+
+    sessions = tuple(
+        open_session(project, emulate=emulate, clock=SystemClock(), environ={})
+        for emulate in (False, True)
+    )
+    return standing_upstream(project.root, loaded, sessions)
+
+
+def _unread(loaded: LoadedSpec, waiting: tuple[str, ...]) -> Problem:
+    return Problem(
+        code="unread-inputs",
+        summary=f"the inputs of {loaded.spec.name} cannot be read before {waiting[0]} has run",
+        detail="Its prompt, outputs and checks were checked as far as that is possible without"
+        f" them. Run {waiting[0]}, with --emulate if you like, and validate again.",
+        severity=Severity.WARNING,
+        where=loaded.document.place(("needs",), key=True),
+    )
+
+
 def _against_inputs(
-    engine: Engine, project: Project, loaded: LoadedSpec, facts: Mapping[str, ModelFacts]
+    engine: Engine,
+    project: Project,
+    loaded: LoadedSpec,
+    facts: Mapping[str, ModelFacts],
+    upstream: Upstream,
 ) -> tuple[Problem, ...]:
     from batchspec.inputs.tables import open_inputs  # noqa: PLC0415 - DuckDB, only for --inputs
     from batchspec.prompt.request import compile_prompt  # noqa: PLC0415 - Jinja, as above
     from batchspec.workflow.preflight import preflight  # noqa: PLC0415 - DuckDB, as above
 
-    table, problems = open_inputs(engine, project.root, loaded, {})
+    table, problems = open_inputs(engine, project.root, loaded, upstream.relations)
     if table is None:
         return problems
     api = project.config.api

@@ -1,0 +1,95 @@
+"""What a spec reads of those it needs, and why it may have to wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from batchspec.outputs.upstream import kept_query, upstream_query
+from batchspec.plan.model import Counts, Estimate, SpecPlan
+from batchspec.spec.digest import spec_digest
+from batchspec.spec.project import LoadedSpec
+from batchspec.workflow.context import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """The outputs that a spec reads."""
+
+    relations: Mapping[str, str]
+    """SQL of the tables by the name of the spec that writes them."""
+    waiting: tuple[str, ...] = ()
+    """Specs whose outputs are not there yet: without them nothing can be planned."""
+
+
+NONE = Upstream(relations={})
+
+
+def upstream_of(
+    session: Session, loaded: LoadedSpec, plan_of: Callable[[LoadedSpec], SpecPlan | None]
+) -> Upstream:
+    """Return the outputs that a spec reads, as far as they are complete and fresh.
+
+    Args:
+        session: The session.
+        loaded: The spec.
+        plan_of: Gives the plan of a needed spec; None when it cannot be planned.
+    """
+    relations: dict[str, str] = {}
+    waiting: list[str] = []
+    for needed in loaded.needed:
+        plan = plan_of(needed)
+        query = None if plan is None else _output_of(session, needed, plan)
+        if query is None:
+            waiting.append(needed.spec.name)
+        else:
+            relations[needed.spec.name] = f"({query})"
+    return Upstream(relations=relations, waiting=tuple(waiting))
+
+
+def _output_of(session: Session, needed: LoadedSpec, plan: SpecPlan) -> str | None:
+    if plan.after or plan.counts.submit or plan.counts.in_flight:
+        return None
+    return upstream_query(
+        session.reading_path(needed.spec.name),
+        session.project.root,
+        needed.spec,
+        digests=plan.digests,
+        emulated=session.emulated,
+    )
+
+
+def standing_upstream(root: Path, loaded: LoadedSpec, sessions: tuple[Session, ...]) -> Upstream:
+    """Return the outputs that a spec reads as they stand, fresh or not; of the first session's."""
+    relations: dict[str, str] = {}
+    for needed in loaded.needed:
+        for session in sessions:
+            name = needed.spec.name
+            path = session.reading_path(name)
+            query = kept_query(path, root, needed.spec, emulated=session.emulated)
+            if query is not None and name not in relations:
+                relations[name] = f"({query})"
+    names = [needed.spec.name for needed in loaded.needed]
+    waiting = tuple(name for name in names if name not in relations)
+    return Upstream(relations=relations, waiting=waiting)
+
+
+def later_plan(loaded: LoadedSpec, after: tuple[str, ...]) -> SpecPlan:
+    """Return the plan of a spec whose items are known only after those it needs."""
+    free = Decimal(0)
+    return SpecPlan(
+        name=loaded.spec.name,
+        model=loaded.spec.model,
+        items=0,
+        counts=Counts(),
+        reasons={},
+        requests=0,
+        batches=0,
+        bytes=0,
+        estimate=Estimate(usd=free, usd_min=free, usd_max=free, usd_without_batch=free),
+        changes=(),
+        digests={"spec": spec_digest(loaded.spec)},
+        after=after,
+    )
