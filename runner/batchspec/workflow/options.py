@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from batchspec.plan.model import Plan
 from batchspec.problems import Problem
+from batchspec.workflow.window import Window
 
 DONE, PROBLEMS, ITEMS_FAILED = 0, 1, 3
 """Exit codes that a run itself decides; refusals and failures carry their own."""
@@ -25,6 +26,8 @@ class RunOptions:
     """Ask again for items whose retries are spent."""
     assume_foreign: bool = False
     """Unknown batches in progress are somebody else's: do not wait for them."""
+    window: Window | None = None
+    """Submit only while it is open, and wait for it; None: at any time."""
     submit: bool = True
     """False: only take in what has ended (`batchspec collect`)."""
     rounds: int | None = None

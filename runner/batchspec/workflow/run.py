@@ -142,18 +142,26 @@ class _Run:
             doubt_pause, only_candidates = yield from drive.settle()
             if (yield from drive.poll()):
                 pauses = self.session.waits.polls()
-            if not drive.doubts and (yield from self._submit_next(drive)):
+            closed = self._closed()
+            if not (drive.doubts or closed) and (yield from self._submit_next(drive)):
                 continue
             if (yield from self._next_rounds(drive)):
                 continue
-            if self._may_stop(drive, only_candidates=only_candidates):
+            if not closed and self._may_stop(drive, only_candidates=only_candidates):
                 return
             pause = next(pauses)
             drive.pause_polls(pause)
-            pause = min(pause, doubt_pause) if doubt_pause else pause
+            pause = min(filter(None, (pause, doubt_pause, closed)))
             if not drive.doubts:
-                yield self._waiting(drive, pause)
+                yield self._waiting(drive, pause, closed)
             self.session.clock.sleep(pause)
+
+    def _closed(self) -> float:
+        """Return the seconds until what is to be submitted may be; 0: now, or there is nothing."""
+        window = self.options.window
+        if window is None or not any(job.may_submit() for job in self.jobs):
+            return 0.0
+        return window.seconds_until_open(self.session.clock.now())
 
     def _leave(self) -> Generator[Event, None, None]:
         """Sum up the specs whose outputs could not be written yet."""
@@ -226,10 +234,11 @@ class _Run:
             return True
         return not drive.open() and not drive.doubts
 
-    def _waiting(self, drive: Drive, seconds: float) -> Waiting:
+    def _waiting(self, drive: Drive, seconds: float, closed: float) -> Waiting:
         open_now = drive.open()
+        window = f"waiting for {self.options.window} UTC to submit"
         return Waiting(
-            why="waiting for batches to end",
+            why=window if closed else "waiting for batches to end",
             seconds=seconds,
             open_batches=len(open_now),
             open_requests=sum(submission.requests for submission in open_now),

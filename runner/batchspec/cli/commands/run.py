@@ -11,6 +11,7 @@ from batchspec.cli.working import work_on_specs
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.run import run_specs
 from batchspec.workflow.sampling import sample_of
+from batchspec.workflow.window import Window, read_window
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,6 +45,8 @@ class Arguments(Selecting):
     """Ask again for items whose retries are spent."""
     assume_foreign: bool
     """Unknown batches in progress are somebody else's."""
+    window: Window | None
+    """Submit only in these hours of the day, in UTC."""
     sample: int | None
     """Run only so many items of each spec, apart from its outputs."""
 
@@ -52,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add_selecting(parser)
     add_submitting(parser)
+    parser.add_argument(
+        "--window",
+        metavar="HH:MM-HH:MM",
+        type=window,
+        help="submit only in these hours of the day, in UTC, and wait for them; `cost` says in "
+        "which hours batches ended fastest",
+    )
     parser.add_argument(
         "--sample",
         metavar="N",
@@ -68,6 +78,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         max_usd=args.max_usd,
         retry_failed=args.retry_failed,
         assume_foreign=args.assume_foreign,
+        window=args.window,
     )
     rows = args.sample
 
@@ -78,6 +89,20 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         return run_specs(session, specs, options)
 
     return work_on_specs(args, terminal, work)
+
+
+def window(text: str) -> Window:
+    """Read hours of the day.
+
+    Raises:
+        argparse.ArgumentTypeError: not two times of the day.
+    """
+    try:
+        return read_window(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a part of the day such as 22:00-06:00"
+        ) from None
 
 
 def sample_size(text: str) -> int:
