@@ -32,7 +32,8 @@ def test_waits_for_its_hours(project: MakeProject, emulator: MakeEmulator) -> No
     """Closed, it waits and can be interrupted without having sent anything; open, it runs."""
     server = emulator()
     folder: Folder = project({"night.spec.yaml": SPEC})
-    folder.environ |= {"ANTHROPIC_BASE_URL": server.base_url, "ANTHROPIC_API_KEY": "canary"}
+    folder.environ["ANTHROPIC_BASE_URL"] = server.base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary"
     closed = hours(2, 3)
     running = folder.start("run", "--window", closed)
     assert running.stderr is not None

@@ -160,7 +160,8 @@ def process(bench: Bench, workspace: str = "wrkspc_1") -> Generator[None]:
             pause, _ = yield from told(drive.settle())
             yield from told(drive.poll(force=True))
             if not drive.doubts:
-                job.chunks = deque(planned(bench, session, ledger))
+                if not job.chunks:
+                    job.chunks = deque(planned(bench, session, ledger))
                 if not job.chunks and not drive.open():
                     return
                 yield from send(drive, job)
@@ -183,9 +184,9 @@ def send(drive: Drive, job: Job) -> Generator[None]:
     while job.chunks and not drive.doubts:
         try:
             if not (yield from told(drive.submit(job))):
-                return
+                job.chunks.clear()
         except ClaimConflict:
-            return
+            job.chunks.clear()
 
 
 def planned(bench: Bench, session: Session, ledger: LedgerReader) -> list[Chunk]:
