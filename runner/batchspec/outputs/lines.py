@@ -12,34 +12,20 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 import orjson
 
+from batchspec.plan.cost import Usage
+
 UNKNOWN_RESULT: Final = "unknown_result_type"
 """``error_type`` given to a result whose type this version does not know (fact sheet §1.7)."""
-
-
-class Usage(NamedTuple):
-    """Tokens as billed (fact sheet §1.8); a field the API left out is 0.
-
-    This and `RawAnswer` are named tuples, not dataclasses: collecting makes millions of them.
-    """
-
-    input_tokens: int = 0
-    """Prompt tokens that were neither written to nor read from the cache."""
-    output_tokens: int = 0
-    """Answer tokens, thinking included."""
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-    cache_read: int = 0
-    thinking_tokens: int = 0
-    """The part of ``output_tokens`` spent on thinking."""
-    inference_geo: str | None = None
-    """Where it ran; ``us`` costs 1.1 times as much (fact sheet §4.1)."""
 
 
 NO_USAGE: Final = Usage()
 
 
 class RawAnswer(NamedTuple):
-    """What the API said to one request, before anything is judged (fact sheet §1.7, §1.8)."""
+    """What the API said to one request, before anything is judged (fact sheet §1.7, §1.8).
+
+    A named tuple, not a dataclass: collecting makes millions of them.
+    """
 
     custom_id: str
     kind: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 BATCH_FACTOR = Decimal("0.5")
 """A batch halves every token category, cache writes and reads included (fact sheet §4.1)."""
@@ -48,17 +48,23 @@ class ModelPrices:
         return Decimal(1) if geo is None else (self.geo or {}).get(geo, Decimal(1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """Tokens of one answer, as its ``usage`` says (fact sheet §1.8)."""
+class Usage(NamedTuple):
+    """Tokens of one answer as billed (fact sheet §1.8); a field the API left out is 0.
+
+    A named tuple, not a dataclass: collecting makes millions of them.
+    """
 
     input_tokens: int = 0
-    """Excludes cached tokens."""
+    """Prompt tokens that were neither written to nor read from the cache."""
     output_tokens: int = 0
-    """Includes thinking tokens."""
+    """Answer tokens, thinking included."""
     cache_write_5m: int = 0
     cache_write_1h: int = 0
     cache_read: int = 0
+    thinking_tokens: int = 0
+    """The part of ``output_tokens`` spent on thinking."""
+    inference_geo: str | None = None
+    """Where it ran; ``us`` costs 1.1 times as much (fact sheet §4.1)."""
 
     @property
     def prompt_tokens(self) -> int:

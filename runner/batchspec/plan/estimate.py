@@ -19,9 +19,8 @@ from batchspec.plan.cost import (
     schema_output_tokens,
 )
 from batchspec.plan.model import Estimate
+from batchspec.spec.facts import CHARS_PER_TOKEN
 
-CHARS_PER_TOKEN = {"old": Decimal("3.5"), "new": Decimal("2.5")}
-"""Fact sheet §7; the new tokenizer came with Opus 4.7."""
 HIT_RATE = Decimal("0.3")
 """The low end of the documented 30 to 98 % cache hits in batches (fact sheet §5)."""
 BEST_HIT_RATE = Decimal("0.98")

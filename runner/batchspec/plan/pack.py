@@ -74,17 +74,6 @@ def body_size(entries: int, entry_bytes: int) -> int:
     return len(_BODY_HEAD) + entry_bytes + max(0, entries - 1) + len(_BODY_TAIL)
 
 
-def body_pieces(entries: Iterable[tuple[str, bytes]]) -> Iterable[bytes]:
-    """Yield the create body of (custom_id, params) piece by piece: what `body_size` measures."""
-    lead = _BODY_HEAD
-    for name, params in entries:
-        yield b'%s{"custom_id":"%s","params":' % (lead, name.encode("ascii"))
-        yield params
-        yield b"}"
-        lead = b","
-    yield _BODY_TAIL if lead == b"," else _BODY_HEAD + _BODY_TAIL
-
-
 def pack(
     questions: Iterable[Packable],
     limits: BatchLimits,
@@ -104,12 +93,6 @@ def pack(
     packer = _Packer(limits, forbidden_sizes)
     packer.take(questions)
     return packer.finish(), packer.problems()
-
-
-def count_batches(questions: Iterable[Packable], limits: BatchLimits) -> tuple[int, int]:
-    """Return the number of batches and the bytes of their bodies, for a plan."""
-    batches, _ = pack(questions, limits)
-    return len(batches), sum(batch.bytes for batch in batches)
 
 
 class _Packer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchspec.inputs.tables import Row
@@ -60,7 +61,7 @@ class Renders(Protocol):
         ...
 
     @property
-    def chars_per_token(self) -> float:
+    def chars_per_token(self) -> Decimal:
         """Characters of text that cost a token of its model."""
         ...
 

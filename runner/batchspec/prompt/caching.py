@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from batchspec.prompt.canonical import canonical_json
-from batchspec.spec.facts import ModelFacts
+from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 
 Ttl = Literal["5m", "1h"]
 
-CHARS_PER_TOKEN = {"old": 3.5, "new": 2.5}
-"""Fact sheet §7: characters of English per token, by tokenizer generation."""
 AUTO_TTL: Ttl = "1h"
 """The documented advice for batches, whose runs often outlast five minutes (fact sheet §5)."""
 

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from batchspec.prompt.media import examine
@@ -72,7 +73,7 @@ class Measured:
     """Characters that its files are worth."""
 
 
-def measure(request: bytes, *, uploaded: bool, per_token: float) -> Measured:
+def measure(request: bytes, *, uploaded: bool, per_token: Decimal) -> Measured:
     """Return identity and sizes of a rendered request.
 
     Args:

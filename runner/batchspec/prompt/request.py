@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from batchspec.inputs.columns import Column
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.assembly import Assembly, digest_of
-from batchspec.prompt.caching import CHARS_PER_TOKEN, Ttl
+from batchspec.prompt.caching import Ttl
 from batchspec.prompt.compiler import Compiler
 from batchspec.prompt.layout import Turn, read_turns
 from batchspec.prompt.meter import Meter
@@ -27,7 +28,7 @@ from batchspec.prompt.sent_schema import read_schema
 from batchspec.prompt.shelf import ContentRules, Shelf
 from batchspec.prompt.slots import Slot
 from batchspec.prompt.templates import ITEM_NAMES, ItemError, Scope
-from batchspec.spec.facts import ModelFacts
+from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
 
@@ -62,7 +63,7 @@ class Renderer:
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
     """None: no breakpoint."""
-    chars_per_token: float
+    chars_per_token: Decimal
     """Characters of text that cost a token of its model."""
     reads_files: bool
     """Whether items name files whose content no column holds, so that a row says too little."""

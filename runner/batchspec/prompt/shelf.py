@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from batchspec.inputs.hardened import FileRefused, read_below
-from batchspec.prompt.caching import CHARS_PER_TOKEN
 from batchspec.prompt.contents import Content
 from batchspec.prompt.media import Media, examine
 from batchspec.prompt.templates import ItemError
-from batchspec.spec.facts import ModelFacts
+from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 
 MAX_PIXELS = 8000
 """Longest side of an image (fact sheet §6.5)."""

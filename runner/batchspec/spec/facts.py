@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
+
+CHARS_PER_TOKEN = {"old": Decimal("3.5"), "new": Decimal("2.5")}
+"""Characters of English per token, by tokenizer generation; the new one came with Opus 4.7 (fact
+sheet §7)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from batchspec.api.catalogue import Catalogue, Model
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.spending import Advice, Asked, Lengths, Sums, repriced, spending
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, money
-from batchspec.plan.estimate import CHARS_PER_TOKEN
+from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.model import Spec
 from batchspec.state.model import Submission
 

@@ -14,7 +14,6 @@ from batchspec.errors import DiskFailure, StateFailure
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.calibration import calibrate
 from batchspec.plan.estimate import (
-    CHARS_PER_TOKEN,
     Calibration,
     Job,
     by_count,
@@ -26,6 +25,7 @@ from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate
 from batchspec.prompt.contents import without_contents
 from batchspec.prompt.request import Renderer
+from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.model import Spec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission, SubmissionState

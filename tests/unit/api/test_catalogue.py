@@ -59,7 +59,8 @@ def test_batch_prices_are_those_of_the_fact_sheet(line: str) -> None:
     name, *amounts = line.split()
     prices = load_catalogue().prices(name)
     for category, amount in zip(CATEGORIES, amounts, strict=True):
-        assert usage_cost(Usage(**{category: 1_000_000}), prices) == Decimal(amount), category
+        tokens: dict[str, Any] = {category: 1_000_000}
+        assert usage_cost(Usage(**tokens), prices) == Decimal(amount), category
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Asks:
     identity: bytes = IDENTITY
     rendered: int = 0
     reads_files: bool = False
-    chars_per_token: float = 2.5
+    chars_per_token: Decimal = Decimal("2.5")
 
     @property
     def render_digest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from batchspec.inputs.tables import Row
@@ -24,7 +25,7 @@ class Failing:
     render_digest: str = "0"
     parts: dict[str, str] = field(default_factory=dict)
     reads_files: bool = False
-    chars_per_token: float = 2.5
+    chars_per_token: Decimal = Decimal("2.5")
     files: dict[str, str] = field(default_factory=dict)
 
     def group(self, row: Mapping[str, Any]) -> bytes | None:

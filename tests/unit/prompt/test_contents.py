@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from decimal import Decimal
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_what_is_sent_is_canonical_and_as_long_as_measured() -> None:
     """Packing relies on the length before any file is read."""
     draft = request(content().reference(), content("b.png").reference())
     sent = filled(draft, lambda found: base64_source(found.media_type, PIXELS))
-    measured = measure(draft, uploaded=False, per_token=2.5)
+    measured = measure(draft, uploaded=False, per_token=Decimal("2.5"))
     assert (measured.length, measured.chars) == (len(sent), 154)
     assert canonical_json(json.loads(sent)) == sent
     source = json.loads(sent)["messages"][0]["content"][1]["source"]
@@ -70,7 +71,9 @@ def test_uploaded_files_are_measured_with_room_to_spare() -> None:
     """The id of a file is not known before it is uploaded."""
     draft = request(content().reference())
     sent = filled(draft, lambda _: file_source("file_011CNha8iCJcU1wXNR6q4V8w"))
-    assert len(sent) < measure(draft, uploaded=True, per_token=2.5).length < len(sent) + 64
+    assert (
+        len(sent) < measure(draft, uploaded=True, per_token=Decimal("2.5")).length < len(sent) + 64
+    )
     source = json.loads(sent)["messages"][0]["content"][0]["source"]
     assert source == {"type": "file", "file_id": "file_011CNha8iCJcU1wXNR6q4V8w"}
 
@@ -78,7 +81,7 @@ def test_uploaded_files_are_measured_with_room_to_spare() -> None:
 def test_without_files_a_request_is_its_own_identity() -> None:
     """Nothing of a plain request is touched."""
     plain = request()
-    measured = measure(plain, uploaded=True, per_token=2.5)
+    measured = measure(plain, uploaded=True, per_token=Decimal("2.5"))
     assert (measured.identity, measured.length, measured.chars) == (plain, len(plain), 0)
 
 
@@ -94,7 +97,7 @@ def test_base64_in_an_item_is_worth_its_picture() -> None:
     """It is part of the question as it stands, and costs what its picture costs."""
     png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (56).to_bytes(4, "big") * 2 + bytes(3000)
     inline = json.loads(base64_source("image/png", png))
-    measured = measure(request(inline), uploaded=False, per_token=2.5)
+    measured = measure(request(inline), uploaded=False, per_token=Decimal("2.5"))
     assert measured.identity == request(inline)
     assert (len(measured.text), measured.chars) == (len(request({})), 10)
 
