@@ -116,12 +116,17 @@ class Judge:
 
 
 def _unanswered(answer: RawAnswer) -> Outcome:
+    """Return what a line without an answer means.
+
+    Errored, expired and canceled requests are free (fact sheet §1.9). Nothing says so of a result
+    type that is not known here, so it is not asked again unless a person says so.
+    """
     if answer.kind == "expired":
         return Outcome.EXPIRED
     if answer.kind == "canceled":
         return Outcome.CANCELED
-    permanent = answer.kind == "errored" and answer.error_type in PERMANENT_ERRORS
-    return Outcome.BAD_REQUEST if permanent else Outcome.ERRORED
+    passing = answer.kind == "errored" and answer.error_type not in PERMANENT_ERRORS
+    return Outcome.ERRORED if passing else Outcome.BAD_REQUEST
 
 
 def _checked(value: object, result: bytes | None, validator: Draft202012Validator) -> Judgement:

@@ -125,7 +125,8 @@ def _failed(custom_id: str, kind: object, result: dict[str, Any]) -> RawAnswer |
         custom_id=custom_id,
         kind=kind,
         error_type=UNKNOWN_RESULT,
-        error_message=f"The API answered with the result type {kind!r}, which is not known here.",
+        error_message=f"The API answered with the result type {kind!r}, which is not known "
+        "here; it may have been paid.",
     )
 
 

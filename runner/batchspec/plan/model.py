@@ -28,7 +28,8 @@ class Outcome(IntEnum):
     ERRORED = 5
     """Errored in a way that may pass: overloaded, api_error, rate limit, timeout, unknown."""
     BAD_REQUEST = 6
-    """Errored in a way that will not pass: invalid_request_error and its kin."""
+    """Errored in a way that will not pass: invalid_request_error and its kin; also a result of a
+    type that is not known here, which may have been paid."""
     EXPIRED = 7
     CANCELED = 8
     MISSING = 9

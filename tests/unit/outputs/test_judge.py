@@ -47,8 +47,8 @@ def said(text: str, stop_reason: str | None = "end_turn") -> RawAnswer:
         ("errored", "request_too_large", Outcome.BAD_REQUEST),
         ("expired", None, Outcome.EXPIRED),
         ("canceled", None, Outcome.CANCELED),
-        ("postponed", "unknown_result_type", Outcome.ERRORED),
-        ("postponed", "invalid_request_error", Outcome.ERRORED),
+        ("postponed", "unknown_result_type", Outcome.BAD_REQUEST),
+        ("postponed", "invalid_request_error", Outcome.BAD_REQUEST),
     ],
 )
 def test_unanswered(kind: str, error_type: str | None, outcome: Outcome) -> None:
