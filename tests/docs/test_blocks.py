@@ -24,6 +24,8 @@ SCHEMA = """\
 FILES = {
     "data/tickets.csv": TICKETS,
     "data/reviews.csv": "id,product,stars,text\n1,mail,5,Fine\n2,web,2,Slow\n",
+    "data/questions.jsonl": '{"id": "a", "question": "Why?"}\n',
+    "old/answers.jsonl": '{"key": "b", "result": "So."}\n',
     "docs/page.md": "# A page\n\nText.\n",
     "prompts/reviews.md": "You read reviews.\n",
     "prompts/triage.md": "Label support tickets.\n",

@@ -64,13 +64,10 @@ def command(name: str) -> Iterator[str]:
     for word in (*known.arguments, *known.options):
         if word.flags == ("-h", "--help"):
             continue
-        choices = f" {{{','.join(word.choices)}}}" if word.choices else ""
+        value = f"{{{','.join(word.choices)}}}" if word.choices else word.metavar
+        flags = rf"\fB{roff(', '.join(word.flags))}\fR " if word.flags else ""
         yield ".TP"
-        yield (
-            rf"\fB{roff(', '.join(word.flags))}\fR{roff(choices)}"
-            if word.flags
-            else (rf"\fI{'SPEC' if word.takes == 'spec' else 'ARGUMENT'}\fR{roff(choices)}")
-        )
+        yield (rf"{flags}\fI{roff(value)}\fR" if value else flags).strip()
         yield roff(word.help)
     yield ".PP"
     yield "Examples:"
