@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manual import manual
 
 from batchspec.cli.parser import COMMANDS
 
@@ -201,6 +202,11 @@ def test_the_reference_of_specs_is_fresh(fresh: Fresh) -> None:
 def test_the_reference_of_commands_is_fresh(fresh: Fresh) -> None:
     """docs/reference/command-line.md is what `--help` says."""
     fresh(REFERENCE / "command-line.md", command_page())
+
+
+def test_the_manual_is_fresh(fresh: Fresh) -> None:
+    """docs/batchspec.1 is what the parsers and the table of exit codes say."""
+    fresh(ROOT / "docs/batchspec.1", manual())
 
 
 def test_every_key_is_on_the_page() -> None:
