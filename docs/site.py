@@ -48,7 +48,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         if heading is not None:
             section = []
             top.append({heading["title"]: section})
-        elif entry is not None:
+        elif entry is not None and not entry["path"].startswith(".."):
             section.append({entry["title"]: entry["path"]})
     examples = [target for target in _pages().values() if target.startswith("examples/")]
     top += [{"Examples": examples}, {"Changes": "changelog.md"}]

@@ -33,17 +33,29 @@ def anchors(path: Path) -> set[str]:
     return found
 
 
-def test_links_lead_somewhere(page: Page) -> None:
-    """A relative link names a file of the repository, and a heading of it if it says so."""
+def dead_links(page: Path) -> list[str]:
+    """Return the relative links that name no file of the repository, or no heading of it."""
     dead = []
-    for link in LINK.findall(FENCED.sub("", page.text)):
+    for link in LINK.findall(FENCED.sub("", page.read_text(encoding="utf-8"))):
         if re.match(r"[a-z]+:", link):
             continue
         path, _, anchor = link.partition("#")
-        target = (page.path.parent / path).resolve() if path else page.path
+        target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
             dead.append(link)
-    assert not dead, f"{page.name}: {dead}"
+    return dead
+
+
+def test_links_lead_somewhere(page: Page) -> None:
+    """A relative link names a file of the repository, and a heading of it if it says so."""
+    assert not dead_links(page.path)
+
+
+def test_links_of_examples_lead_somewhere() -> None:
+    """The same for the pages of the examples."""
+    pages = sorted((ROOT / "examples").rglob("README.md"))
+    assert len(pages) > 1
+    assert not {path.parent.name: dead for path in pages if (dead := dead_links(path))}
 
 
 def test_every_page_is_linked_from_the_index() -> None:
