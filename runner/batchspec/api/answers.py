@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -39,6 +40,16 @@ UNDATED = dt.datetime.max.replace(tzinfo=dt.UTC)
 """Stands in for a ``created_at`` that is missing: never old enough to end a walk."""
 
 
+_ID = re.compile(r"[A-Za-z0-9_.~:-]{1,200}")
+"""A batch id is opaque (fact sheet §1.4), but it has to stand in a path and in a line of text."""
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or _ID.fullmatch(value) is None or value in (".", ".."):
+        raise TypeError("its id is not one that can stand in a path")
+    return value
+
+
 def _status(text: object) -> ProcessingStatus:
     """Return the status; one that this version does not know is not an end."""
     known = {status.value: status for status in ProcessingStatus}
@@ -67,7 +78,7 @@ def batch_of(raw: Mapping[str, Any]) -> Batch:
         counts = raw.get("request_counts") or {}
         results_url = raw.get("results_url")
         return Batch(
-            id=str(raw["id"]),
+            id=_id(raw["id"]),
             status=_status(raw["processing_status"]),
             counts=RequestCounts(
                 **{name: int(counts.get(name) or 0) for name in RequestCounts.__slots__}

@@ -46,6 +46,10 @@ MODELS = "/v1/models"
 FILES = "/v1/files"
 COUNT_TOKENS = "/v1/messages/count_tokens"
 RESULT_PIECE = 1 << 20
+LONGEST_PATH = 8192
+"""Of a ``results_url``; the transport refuses addresses that are longer still."""
+NOT_THERE = frozenset((FailureKind.NOT_FOUND, FailureKind.REJECTED, FailureKind.AUTH))
+"""Refusals after which results are read where they were so far, not at the path that was named."""
 TOO_LARGE = 413
 """Comes from in front of the API, perhaps without its error body (fact sheet §2.1)."""
 T = TypeVar("T")
@@ -81,6 +85,7 @@ class SdkClient:
         import anthropic  # noqa: PLC0415 - heavy: only commands that talk to the API pay for it
         import httpx2  # noqa: PLC0415 - comes with it
 
+        self._key = connection.key
         self._sdk = anthropic
         self._http = httpx2
         base = connection.base_url or OFFICIAL
@@ -199,7 +204,7 @@ class SdkClient:
             try:
                 response = self._opened(stack, first)
             except ApiFailure as failure:
-                if failure.kind is not FailureKind.NOT_FOUND or not others:
+                if failure.kind not in NOT_THERE or not others:
                     raise
                 response = self._opened(stack, others[0])
             framed = not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
@@ -213,9 +218,8 @@ class SdkClient:
                 self._transport.stream("GET", url, headers=headers, timeout=60.0)
             )
             if not response.is_success:
-                raise failure_of(
-                    response.status_code, response.read(), response.headers, create=False
-                )
+                response.read()
+                raise self._failure(response, create=False)
         return response
 
     def _pieces(self, response: Any) -> Iterator[bytes]:
@@ -233,7 +237,8 @@ class SdkClient:
             named = urlsplit(batch.results_url or "")
         except ValueError:
             return (standard,)
-        if not named.path.startswith("/") or not (named.path + named.query).isprintable():
+        text = named.path + named.query
+        if not named.path.startswith("/") or not text.isprintable() or len(text) > LONGEST_PATH:
             return (standard,)
         path, prefix = named.path, urlsplit(base).path.rstrip("/")
         if prefix and path.startswith(f"{prefix}/"):
@@ -252,8 +257,14 @@ class SdkClient:
         with self._translated(create=create):
             answer = call()
             if not answer.is_success:  # a redirect, which is not followed
-                raise failure_of(answer.status_code, answer.content, answer.headers, create=create)
+                raise self._failure(answer, create=create)
             return answer
+
+    def _failure(self, response: Any, *, create: bool) -> ApiFailure:
+        failure = failure_of(
+            response.status_code, response.content, response.headers, create=create
+        )
+        return failure.without(self._key)
 
     @contextlib.contextmanager
     def _translated(self, *, create: bool = False) -> Iterator[None]:
@@ -261,10 +272,7 @@ class SdkClient:
         try:
             yield
         except self._sdk.APIStatusError as error:
-            response = error.response
-            raise failure_of(
-                response.status_code, response.content, response.headers, create=create
-            ) from None
+            raise self._failure(error.response, create=create) from None
         except (self._sdk.APIConnectionError, self._http.HTTPError) as error:
             cause = error.__cause__ or error
             reason = _reason(cause)

@@ -116,6 +116,16 @@ class ApiFailure(Exception):  # noqa: N818 - it is the kind that matters
         self.request_id = request_id
         self.retry_after = retry_after
 
+    def without(self, secret: str) -> ApiFailure:
+        """Return the same failure, its message without a secret that a server sent back."""
+        return ApiFailure(
+            self.kind,
+            self.message.replace(secret, "[redacted]"),
+            status=self.status,
+            request_id=self.request_id,
+            retry_after=self.retry_after,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateBody:

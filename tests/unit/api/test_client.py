@@ -61,6 +61,8 @@ class Script:
     headers: dict[str, str] = field(default_factory=lambda: {"request-id": "req_1"})
     seen: list[Seen] = field(default_factory=list)
     url: str = ""
+    forbidden: str = ""
+    """A path that is answered with 403."""
 
 
 @pytest.fixture
@@ -83,7 +85,7 @@ def script() -> Iterator[Script]:
             if not complete:
                 self.close_connection = True
                 return
-            self.send_response(played.status)
+            self.send_response(403 if self.path == played.forbidden else played.status)
             for name, value in {
                 **played.headers,
                 "content-length": str(len(played.answer)),
@@ -223,7 +225,9 @@ def test_what_a_refused_create_means(
 ) -> None:
     """Only the API's own envelope with a definite status proves that nothing was made."""
     script.status = status
-    script.answer = json.dumps({"type": "error", "error": {"message": "m", **error}}).encode()
+    script.answer = json.dumps(
+        {"type": "error", "error": {"message": f"m {KEY}", **error}}
+    ).encode()
     failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
     assert (failure.kind, failure.status) == (kind, status)
     assert len(script.seen) == 1
@@ -238,7 +242,17 @@ def test_a_proxys_refusal_proves_nothing(client: SdkClient, script: Script, stat
     assert failure.kind is FailureKind.AMBIGUOUS
 
 
-@pytest.mark.parametrize("answer", [b"", b'{"id": "msgbatch_1"', b"[]", b'{"id": "x"}'])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b'{"id": "msgbatch_1"',
+        b"[]",
+        b'{"id": "x"}',
+        json.dumps(MADE | {"id": "msgbatch_1\x1b[2J"}).encode(),
+        json.dumps(MADE | {"id": "../msgbatch_1"}).encode(),
+    ],
+)
 def test_a_2xx_that_cannot_be_read_is_ambiguous(
     client: SdkClient, script: Script, answer: bytes
 ) -> None:
@@ -281,7 +295,9 @@ def test_a_redirect_is_not_followed(client: SdkClient, script: Script) -> None:
         ("/v1/messages/batches/msgbatch_1/results", "same"),
         ("https://api.anthropic.com/v2/results/msgbatch_1?part=1", "/v2/results/msgbatch_1?part=1"),
         (None, "same"),
+        ("/" + "x" * 70_000, "same"),
     ],
+    ids=["official", "foreign", "relative", "moved", "absent", "endless"],
 )
 def test_results_come_from_the_configured_host(
     client: SdkClient, script: Script, results_url: str | None, path: str
@@ -295,6 +311,16 @@ def test_results_come_from_the_configured_host(
     wanted = "/v1/messages/batches/msgbatch_1/results" if path == "same" else path
     assert seen.path == wanted
     assert seen.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_results_are_read_where_they_were_when_the_named_path_is_refused(
+    client: SdkClient, script: Script
+) -> None:
+    """A signed address of another host means nothing on the configured one."""
+    script.answer, script.forbidden = b'{"a":1}\n', "/signed?x=1"
+    with client.results(batch("https://storage.example/signed?x=1")) as stream:
+        assert b"".join(stream.pieces) == b'{"a":1}\n'
+    assert script.seen[-1].path == "/v1/messages/batches/msgbatch_1/results"
 
 
 def test_a_path_prefix_of_a_relay_is_kept(script: Script) -> None:
