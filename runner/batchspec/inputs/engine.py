@@ -22,6 +22,7 @@ import duckdb
 from batchspec.errors import EnvironmentFailure
 from batchspec.inputs.author_sql import AuthorSelect, read_author_sql
 from batchspec.inputs.columns import Column, escape_glob, quote_identifier, quote_literal
+from batchspec.inputs.csv_errors import csv_words
 from batchspec.inputs.sql_errors import AuthorSqlError
 
 if TYPE_CHECKING:
@@ -340,4 +341,6 @@ def _words(error: Exception) -> tuple[str, int | None]:
         fields = json.loads(text[start:]) if start >= 0 else {}
     message = str(fields.get("exception_message", text)).strip()
     position = fields.get("position")
-    return _MACHINE_CODE.sub("", message), int(position) if position is not None else None
+    return _MACHINE_CODE.sub("", csv_words(message)), int(
+        position
+    ) if position is not None else None

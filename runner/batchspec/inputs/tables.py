@@ -18,12 +18,14 @@ from batchspec.inputs.values import decoders, projection
 from batchspec.problems import Problem, Severity, has_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batchspec.inputs.engine import Engine
     from batchspec.spec.project import LoadedSpec
 
 
+SAMPLE = Column(name="sample", type="INTEGER")
+"""The column that `samples` of a spec adds, and the last one of the key then."""
 _OURS = ("source_", "inputs_", "index_", "plan_", "batchspec_")
 """How names of the program's own tables begin."""
 
@@ -160,6 +162,7 @@ class _Opener:
 
     def open(self) -> tuple[InputTable | None, tuple[Problem, ...]]:
         columns, problems = self._columns()
+        problems += self._clash(columns)
         if problems:
             return None, problems
         wanted = self.loaded.spec.inputs.key or ("path",)
@@ -184,11 +187,18 @@ class _Opener:
         count = self._sample(key)
         if count == 0:
             found.append(self._empty())
+        samples = self.loaded.spec.samples
+        if samples > 1:
+            columns, key, count = (
+                self._repeat(columns, key, samples),
+                (*key, SAMPLE),
+                count * samples,
+            )
         table = InputTable(
             relation=self.relation,
             index=self.index,
             columns=columns,
-            key=names,
+            key=tuple(column.name for column in key),
             count=count,
             sources=self.source.files,
             certain=self.certain,
@@ -248,6 +258,31 @@ class _Opener:
             self.index = drawn
         query = f"SELECT count(*) FROM {self.index}"  # noqa: S608 - names are ours or quoted
         return int(self.engine.one(query)[0])
+
+    def _repeat(
+        self, columns: tuple[Column, ...], key: tuple[Column, ...], samples: int
+    ) -> tuple[Column, ...]:
+        """Let every row stand once per sample, numbered from 1, and return the columns then."""
+        once, repeated = self.relation, f"{self.relation}_samples"
+        numbers = f"(SELECT unnest(range(1, {samples + 1}))::{SAMPLE.type} AS {SAMPLE.name})"
+        self.relation, self.index = repeated, f"{self.index}_samples"
+        self.sql = f"SELECT * FROM {once}, {numbers}"  # noqa: S608 - names are ours
+        self._index((*columns, SAMPLE), (*key, SAMPLE))
+        return (*columns, SAMPLE)
+
+    def _clash(self, columns: Sequence[Column]) -> tuple[Problem, ...]:
+        if self.loaded.spec.samples == 1:
+            return ()
+        if not any(column.name.lower() == SAMPLE.name for column in columns):
+            return ()
+        return (
+            Problem(
+                code="duplicate-column",
+                summary="the inputs have a column sample, which samples adds to them",
+                detail="Two columns of one name could not be told apart. Rename yours.",
+                where=self.source.where,
+            ),
+        )
 
     def _unreadable(self, error: AuthorSqlError) -> Problem:
         return Problem(

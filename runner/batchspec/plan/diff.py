@@ -16,7 +16,7 @@ from pathlib import Path
 from batchspec.errors import StateFailure
 from batchspec.inputs.columns import quote_literal
 from batchspec.inputs.engine import AuthorSqlError, Engine
-from batchspec.inputs.tables import InputTable, row_select
+from batchspec.inputs.tables import SAMPLE, InputTable, row_select
 from batchspec.plan.baseline import Baseline, BaselinePaths, read_baseline
 from batchspec.plan.examples import choose_examples, examples_of
 from batchspec.plan.items import ItemTable
@@ -82,7 +82,11 @@ def diff_items(  # noqa: PLR0913 - the contract of the plan room: each is indepe
 
     def job() -> RenderJob:
         return RenderJob(
-            renderer=renderer, spool=spool, uploaded=spec.files_api, on_progress=on_progress
+            renderer=renderer,
+            spool=spool,
+            uploaded=spec.files_api,
+            samples=spec.samples,
+            on_progress=on_progress,
         )
 
     diff = _Diff(engine, table, spec, found, job(), known)
@@ -339,6 +343,11 @@ class _Diff:
         if self.baseline is None:
             return
         kept = f"ANTI JOIN {self.table.index} i USING (key_json)"
+        if self.baseline.key != self.table.key and _once(self.baseline.key) == _once(
+            self.table.key
+        ):
+            # Other samples: the keys have another form, and the first samples the same questions.
+            kept = f"ANTI JOIN {self.prefix}_items i USING (hash)"
         if self.reused is not None:
             kept = f"SEMI JOIN {self.prefix}_gone USING (row_digest) {kept}"
         self.removed_keys = ", ".join(f"k{n}" for n in range(len(self.baseline.key)))
@@ -380,3 +389,8 @@ def _unreadable(error: AuthorSqlError) -> Problem:
         summary="a row of the inputs cannot be read",
         detail=f"{error.message} Correct the data or the query; nothing is skipped.",
     )
+
+
+def _once(key: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a key without the number of the sample."""
+    return key[:-1] if key[-1:] == (SAMPLE.name,) else key

@@ -40,7 +40,8 @@ class RequestHasher:
     Args:
         identity: Canonical JSON of what changes an answer besides the params: the
             ``anthropic-version`` and the betas (fact sheet §1.2).
-        sample: Index of the copy when one question is asked several times; None for a plain ask.
+        sample: Number of the copy, from 2 on, when one question is asked several times; None for a
+            plain ask, which the first copy is too.
     """
 
     __slots__ = ("_state",)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from batchspec.inputs.tables import Row
+from batchspec.inputs.tables import SAMPLE, Row
 from batchspec.plan.estimate import estimate_chars
 from batchspec.plan.hashing import RequestHasher
 from batchspec.plan.model import JsonKey
@@ -15,6 +15,7 @@ from batchspec.plan.questions import Spool
 from batchspec.problems import Place, Problem
 from batchspec.prompt.contents import measure
 from batchspec.prompt.request import ItemError
+from batchspec.spec.model import Spec
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,6 +116,8 @@ class RenderJob:
     spool: Spool | None
     uploaded: bool
     """Files are sent as ids of uploaded files."""
+    samples: int = 1
+    """How often each item is asked; the rows know which asking they are."""
     on_progress: Callable[[int], None]
     """Told after every `CHUNK` rows how many are done."""
     keep: frozenset[JsonKey] = frozenset()
@@ -128,7 +131,8 @@ class RenderJob:
 
     def chunks(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
         """Yield record batches of `COLUMNS` for the rows that can be rendered."""
-        hasher = RequestHasher(self.renderer.identity)
+        plain = RequestHasher(self.renderer.identity)
+        copies = {n: RequestHasher(self.renderer.identity, n) for n in range(2, self.samples + 1)}
         columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
         keys, digests, hashes, lengths, chars, spots, prefixes = columns
         for row in rows:
@@ -142,6 +146,7 @@ class RenderJob:
             )
             keys.append(row.key_json)
             digests.append(row.digest)
+            hasher = copies.get(row.values[SAMPLE.name], plain) if copies else plain
             hashes.append(hasher.digest(measured.identity))
             lengths.append(measured.length)
             chars.append(estimate_chars(measured.text) + measured.chars)
@@ -202,3 +207,9 @@ class RenderJob:
         for values in columns:
             values.clear()
         return batch
+
+
+def sample_of(row: Row, spec: Spec) -> int | None:
+    """Return by which number a row's question differs from the plain one; None: by none."""
+    number = row.values[SAMPLE.name] if spec.samples > 1 else 1
+    return None if number == 1 else int(number)

@@ -84,7 +84,7 @@ class Renderer:
         self._document = plan.document
         self.prefix_chars = plan.breakpoint.prefix_chars
         self.cache_ttl = plan.breakpoint.ttl
-        self.notes = (*plan.schema.notes, *plan.breakpoint.notes)
+        self.notes = (*_samples_note(plan.spec.samples), *plan.schema.notes, *plan.breakpoint.notes)
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)
         self._grouping = plan.grouping
@@ -128,6 +128,14 @@ class Renderer:
         if len(self._key) == 1:
             return row.get(self._key[0])
         return [row.get(name) for name in self._key]
+
+
+def _samples_note(samples: int) -> tuple[str, ...]:
+    if samples == 1:
+        return ()
+    return (
+        f"Each row of the inputs is asked {samples} times; its key ends in the sample's number.",
+    )
 
 
 def compile_prompt(

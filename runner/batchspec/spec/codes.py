@@ -69,8 +69,6 @@ THEMES: tuple[Theme, ...] = (
         ("conflicting-keys", "Keys exclude each other.", "Keep one of them."),
         ("wrong-type", "A value has another type than its key needs.", "Write such a value."),
         ("bad-value", "A value is outside of what its key allows.", "Write one that is allowed."),
-        ("not-supported-yet", "Something that is planned, but does not work today.",
-         "The detail says what works instead."),
         ("secret-in-spec", "An API key stands in the file.",
          "Revoke it, remove it, and use the environment."),
         ("no-effect?", "A setting changes nothing where it stands.", "Remove it."),

@@ -1,4 +1,4 @@
-"""Where a key that is unknown at its place really belongs, and which keys are still to come."""
+"""Where a key that is unknown at its place really belongs."""
 
 from __future__ import annotations
 
@@ -35,16 +35,6 @@ _HOMES = {
 }  # fmt: skip
 
 _KEYS = frozenset({"api_key", "apikey", "anthropic_api_key", "token", "secret", "auth_token"})
-
-_LATER: dict[NodePath, str] = {
-    ("samples",): "Each question is asked once; give items that differ only in their key to ask"
-    " it several times.",
-}
-
-
-def later(path: NodePath) -> str | None:
-    """Return what works today instead of a key that is planned; None for other keys."""
-    return _LATER.get(path)
 
 
 def home(path: NodePath, keys: frozenset[str]) -> str | None:

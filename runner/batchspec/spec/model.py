@@ -244,7 +244,7 @@ class BatchLimits(Record):
 class Spec(Record):
     """One job."""
 
-    later = frozenset({"anthropic_version", "betas", "files_api", "primer"})
+    later = frozenset({"anthropic_version", "betas", "files_api", "primer", "samples"})
 
     version: Literal[1]
     name: Name
@@ -252,6 +252,8 @@ class Spec(Record):
     needs: tuple[Name, ...] = ()
     inputs: Inputs
     vars: JsonObject = Field(default_factory=dict)
+    samples: int = 1
+    """How often each item is asked."""
     model: str
     max_tokens: int
     cache: Literal["auto", "5m", "1h", "off"] = "auto"

@@ -11,7 +11,7 @@ from typing import Any
 
 from batchspec.problems import Problem
 from batchspec.spec.document import Document, NodePath, dotted, shown
-from batchspec.spec.hints import home, later
+from batchspec.spec.hints import home
 from batchspec.spec.schema import SchemaName, published_schema, published_validator
 from batchspec.spec.words import about, advice, kind_of, listing, nearest, type_words
 
@@ -144,12 +144,6 @@ class _Shape:
 
     def _unknown_key(self, path: NodePath, keys: frozenset[str]) -> None:
         name, parent = str(path[-1]), path[:-1]
-        planned = later(path)
-        if planned is not None:
-            self._add(
-                "not-supported-yet", path, f"{dotted(path)} is not supported yet", planned, key=True
-            )
-            return
         meant = nearest(name, keys)
         # An empty entry: whatever is missing there is missing because of this key.
         self._unknown.setdefault(parent, set()).add("" if keys == {"file"} else meant or name)

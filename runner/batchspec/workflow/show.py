@@ -15,6 +15,7 @@ from batchspec.outputs.history import Asked, history
 from batchspec.plan.explain import Explained, Standing, explain_item
 from batchspec.plan.hashing import request_hash
 from batchspec.plan.model import JsonKey, Outcome
+from batchspec.plan.render import sample_of
 from batchspec.plan.wording import Rewording, compare_requests
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.contents import identity_of
@@ -124,7 +125,7 @@ def _view(
     row: Row,
     request: bytes,
 ) -> ItemView:
-    digest = request_hash(identity_of(request), renderer.identity)
+    digest = request_hash(identity_of(request), renderer.identity, sample_of(row, loaded.spec))
     reader = session.reader()
     known = None if reader is None else reader.known(digest[:16])
     asked: tuple[Asked, ...] = ()
