@@ -127,7 +127,9 @@ def test_base64_that_fills_batches_says_how_many(folder: Folder) -> None:
     folder.write("specs/pictures.yaml", BY_GLOB + "batch: {max_bytes: 100000}\n")
     for number in range(3):
         folder.write(f"img/{number}.png", png(56, number) + bytes(40_000))
-    assert planned(folder)["batches"] == 3
+    plan = planned(folder)
+    assert plan["batches"] == 3
+    assert "base64: 0.2 MB in 3 batches. With `files_api: true`" in plan["estimate"]["notes"][-1]
 
 
 def test_documents_of_all_kinds_run(project: MakeProject, emulator: MakeEmulator) -> None:

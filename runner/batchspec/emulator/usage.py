@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from batchspec.emulator.content import blocks_of
+from batchspec.emulator.media import media_tokens
 
 if TYPE_CHECKING:
     from batchspec.emulator.models import ModelFacts
 
 CHARS_PER_TOKEN = 4
-_MEDIA_TOKENS = 1500
 _LOOK_BACK = 20
 _TTL_SECONDS = {"5m": 300.0, "1h": 3600.0}
 
@@ -33,7 +33,7 @@ def block_tokens(block: dict[str, Any]) -> int:
         source = block.get("source", {})
         if source.get("type") == "text":
             return text_tokens(source["data"])
-        return _MEDIA_TOKENS
+        return media_tokens(source)
     return text_tokens(orjson.dumps(block).decode())
 
 

@@ -150,8 +150,9 @@ class _Packer:
             code="request-too-large",
             summary="a request is too large for a batch",
             detail=f"{what} One request may have about {limit:,} bytes, and the API would refuse "
-            "the whole batch. Shorten what the template takes from this item, or raise "
-            f"`batch.max_bytes` if it is below {API_MAX_REQUEST_BYTES:,}.",
+            "the whole batch. Shorten what the template takes from this item, upload its files "
+            "with `files_api: true`, or raise `batch.max_bytes` if it is below "
+            f"{API_MAX_REQUEST_BYTES:,}.",
         )
 
     def _close(self) -> None:

@@ -91,6 +91,7 @@ class BlockReader:
         if isinstance(given, str):
             slot = self._made(Text(source=given, path=path, file=None), by_path)
             if slot is not None:
+                slot.holds_file = not given.startswith(URL)
                 slot.reads_file = not self._is_known(given)
             return slot
         if "base64" in given:

@@ -117,6 +117,22 @@ def filled(request: bytes, source: Callable[[Content], bytes]) -> bytes:
     return _REFERENCE.sub(lambda match: source(_content(match)), request)
 
 
+def shown(request: bytes) -> bytes:
+    """Return a rendered request for people: each reference as path, type, size and digest."""
+
+    def named(match: re.Match[bytes]) -> bytes:
+        content = _content(match)
+        file = {
+            "file": content.path,
+            "media_type": content.media_type,
+            "sha256": content.sha256,
+            "size": content.size,
+        }
+        return json.dumps(file, ensure_ascii=False).encode()
+
+    return _REFERENCE.sub(named, request)
+
+
 def base64_source(media_type: str, data: bytes) -> bytes:
     """Return the canonical JSON of a source that carries the bytes."""
     encoded = base64.b64encode(data)

@@ -65,6 +65,8 @@ class Renderer:
     """None: no breakpoint."""
     chars_per_token: Decimal
     """Characters of text that cost a token of its model."""
+    has_files: bool
+    """Whether requests carry files of the project."""
     reads_files: bool
     """Whether items name files whose content no column holds, so that a row says too little."""
     notes: tuple[str, ...]
@@ -90,6 +92,7 @@ class Renderer:
         self._grouping = plan.grouping
         self.chars_per_token = CHARS_PER_TOKEN[plan.tokenizer]
         self._slots = tuple(slots)
+        self.has_files = any(slot.holds_file for slot in plan.slots)
         self.reads_files = any(slot.reads_file for slot in slots)
         self._vars = dict(scope.vars)
         self._key = scope.key

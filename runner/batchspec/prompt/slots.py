@@ -20,6 +20,8 @@ class Slot:
     template: Compiled
     make: Callable[[str], Any]
     """From the template's text to plain data; raises ItemError."""
+    holds_file: bool = False
+    """Its value may be a file of the project."""
     reads_file: bool = False
     """It may name a file whose content is in no column of the inputs."""
     constant: Any = None

@@ -251,6 +251,8 @@ def plan_one(
     canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
     canary = canary or int(priced.primer)
     batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
+    if renderer.has_files and not loaded.spec.files_api:
+        priced = _with_note_on_files(priced, loaded.spec, batches)
     plan = _spec_plan(loaded.spec, items, priced, batches, options)
     if reader is not None and items.examples:
         plan = replace(plan, reworded=reworded(session, reader, items.examples))
@@ -266,6 +268,18 @@ def plan_one(
         canary=canary,
     )
     return planned, problems + found
+
+
+def _with_note_on_files(priced: Estimate, spec: Spec, batches: Sequence[Packed]) -> Estimate:
+    """Say what sending files as base64 does to the number of batches."""
+    size = sum(batch.bytes for batch in batches)
+    if size <= spec.batch.max_bytes:
+        return priced
+    note = (
+        f"Files go along as base64: {size / 1e6:,.1f} MB in {len(batches)} batches. With"
+        " `files_api: true` each is uploaded once and named by its id."
+    )
+    return replace(priced, notes=(*priced.notes, note))
 
 
 def _spec_plan(

@@ -18,7 +18,7 @@ from batchspec.plan.model import JsonKey, Outcome
 from batchspec.plan.render import sample_of
 from batchspec.plan.wording import Rewording, compare_requests
 from batchspec.problems import Problem, has_errors
-from batchspec.prompt.contents import identity_of
+from batchspec.prompt.contents import identity_of, shown
 from batchspec.prompt.request import ItemError, Renderer, compile_prompt
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
@@ -146,7 +146,7 @@ def _view(
         spec=loaded.spec.name,
         key=row.key_json,
         row=row.values,
-        request=request,
+        request=shown(request),
         request_hash=digest.hex(),
         row_digest=row.digest.hex(),
         explained=explained,

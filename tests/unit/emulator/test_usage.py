@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
+
+import pytest
 
 from batchspec.emulator.models import ModelFacts, find_model
 from batchspec.emulator.usage import (
@@ -36,7 +39,7 @@ def params(*blocks: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_tokens_are_four_characters() -> None:
-    """Rounded up, never none; media count a fixed number, tools their JSON."""
+    """Rounded up, never none; media out of sight count a fixed number, tools their JSON."""
     assert [text_tokens("x" * n) for n in (0, 1, 4, 5)] == [1, 1, 1, 2]
     assert block_tokens({"type": "image", "source": {"type": "url"}}) == 1500
     text = {"type": "document", "source": {"type": "text", "data": "x" * 40}}
@@ -111,3 +114,20 @@ def test_automatic_mode_marks_the_last_block() -> None:
     assert cache.account(first, model(), 1, 0).read == 601
     other = {**first, "messages": [{"role": "user", "content": "you!"}]}
     assert cache.account(other, model(), 2, 0).read == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type", "tokens"),
+    [
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\x2c\0\0\0\x1d", "image/png", 22),
+        (b"GIF89a\x2c\1\x1d\0", "image/gif", 22),
+        (b"\xff\xd8\xff\xc0\0\x11\x08\0\x1d\1\x2c", "image/jpeg", 22),
+        (b"RIFF", "image/webp", 1500),
+        (b"%PDF-1.4 /Type/Pages /Type /Page /Type/Page", "application/pdf", 4500),
+        (b"%PDF-1.4", "application/pdf", 2250),
+    ],
+)
+def test_media_are_counted_by_pixels_and_pages(data: bytes, media_type: str, tokens: int) -> None:
+    """A token for each 28 by 28 pixels, and the middle of what a page may have."""
+    source = {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
+    assert block_tokens({"type": "image", "source": source}) == tokens
