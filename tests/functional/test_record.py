@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,13 +78,27 @@ def test_a_replay_gives_the_same_bytes(
     assert again.tree() == original.tree()
 
 
+def test_adopted_answers_are_recorded(
+    original: Folder, project: MakeProject, emulator: MakeEmulator
+) -> None:
+    """A state that was lost and recovered has no requests; the ids say what was asked."""
+    shutil.rmtree(original.root / ".batchspec")
+    assert original.batchspec("recover").code == 0
+    assert original.batchspec("record", "tape.jsonl").out.startswith("Recorded 14 answers")
+    assert {*original.rows("tape.jsonl")[0]} == {"custom_id_part", "result"}
+    tape = original.root / "tape.jsonl"
+    again = pointed(project(FILES), emulator(replay=(tape,), replay_only=True, seed=8))
+    assert again.batchspec("run").code == 3
+    assert again.read("out/cities.jsonl") == original.read("out/cities.jsonl")
+
+
 def test_a_recording_has_no_key_and_no_prompt(original: Folder) -> None:
     """Only digests of what was asked, unless the params are asked for."""
     original.batchspec("record", "tape.jsonl")
     text = original.read("tape.jsonl")
     assert KEY not in text
     assert "Describe City" not in text
-    assert {*original.rows("tape.jsonl")[0]} == {"params_sha256", "custom_id_has", "result"}
+    assert {*original.rows("tape.jsonl")[0]} == {"params_sha256", "custom_id_part", "result"}
     original.batchspec("record", "tape.jsonl", "--with-params")
     assert "Describe City" in original.read("tape.jsonl")
 
@@ -149,7 +164,13 @@ def test_another_programs_batch(
         "record", "a.jsonl", "--requests", "sent.jsonl", "--results", "received.jsonl",
         "--with-params", "--format", "json",
     )  # fmt: skip
-    assert files.json() == {"file": "a.jsonl", "answers": 1, "unmatched": 1, "redacted": 1}
+    assert files.json() == {
+        "file": "a.jsonl",
+        "answers": 1,
+        "unmatched": 1,
+        "unreadable": 0,
+        "redacted": 1,
+    }
     called = folder.batchspec(
         "record", "b.jsonl", "--requests", "sent.jsonl", "--batch", batch["id"], "--with-params"
     )

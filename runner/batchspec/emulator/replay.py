@@ -5,15 +5,18 @@ A recording is a JSON Lines file; each line is
 is the ``result`` of a results line of the real API, and the digest is that of the params as
 compact JSON with sorted keys. When a line has both, the digest counts: its params may be redacted.
 
+``custom_id_part`` says that the line answers requests whose ``custom_id`` has this part between
+dashes, whatever their params are: ids of uploaded files differ from one server to the next. Such a
+line needs no params, and comes before those that fit by their params.
+
 A question with several lines was asked several times: its first asking gets the first, and so on;
-the last one stands for all that follow. ``custom_id_has`` limits a line to requests whose
-``custom_id`` contains that text, when the question has such a line: equal questions are then told
-apart by it.
+the last one stands for all that follow.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,8 +36,6 @@ class Place(NamedTuple):
     path: Path
     offset: int
     """Byte at which its line begins."""
-    custom_id_has: str | None
-    """What the ``custom_id`` of its request contains; None: anything."""
 
 
 def params_digest(params: Any) -> str:
@@ -48,11 +49,14 @@ class Recording:
 
     places: dict[str, list[Place]] = field(default_factory=dict)
     """Digest of the params to its lines, in order."""
+    parts: dict[str, list[Place]] = field(default_factory=dict)
+    """Part of a ``custom_id`` to its lines, in order."""
 
     @property
     def has_sequels(self) -> bool:
         """Whether a question has several results, so that answers depend on the asking."""
-        return any(len(places) > 1 for places in self.places.values())
+        found = itertools.chain(self.places.values(), self.parts.values())
+        return any(len(places) > 1 for places in found)
 
     def find(self, digest: str, custom_id: str, asked_before: int) -> dict[str, Any] | None:
         """Return the recorded ``result`` of a question's asking, or ``None``.
@@ -62,14 +66,11 @@ class Recording:
             custom_id: Of the request.
             asked_before: How often the question was asked before.
         """
-        places = self.places.get(digest)
+        named = (self.parts.get(part) for part in custom_id.split("-"))
+        places = next((found for found in named if found), None) or self.places.get(digest)
         if places is None:
             return None
-        own = [
-            place for place in places if place.custom_id_has and place.custom_id_has in custom_id
-        ]
-        chosen = own or places
-        path, offset, _ = chosen[min(asked_before, len(chosen) - 1)]
+        path, offset = places[min(asked_before, len(places) - 1)]
         with path.open("rb") as file:
             file.seek(offset)
             result: dict[str, Any] = orjson.loads(file.readline())["result"]
@@ -85,32 +86,38 @@ def load_recordings(paths: tuple[Path, ...]) -> Recording | None:
     """
     if not paths:
         return None
-    places: dict[str, list[Place]] = {}
+    recording = Recording()
     for path in paths:
         offset = 0
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                digest, custom_id_has = _question_of(line, path, number)
-                places.setdefault(digest, []).append(Place(path, offset, custom_id_has))
+                digest, part = _question_of(line, path, number)
+                place = Place(path, offset)
+                if digest is not None:
+                    recording.places.setdefault(digest, []).append(place)
+                if part is not None:
+                    recording.parts.setdefault(part, []).append(place)
                 offset += len(line)
-    return Recording(places=places)
+    return recording
 
 
-def _question_of(line: bytes, path: Path, number: int) -> tuple[str, str | None]:
+def _question_of(line: bytes, path: Path, number: int) -> tuple[str | None, str | None]:
     try:
         entry = orjson.loads(line)
         kind = entry["result"]["type"]
-        known = entry.get("params_sha256")
-        digest = params_digest(entry["params"]) if known is None else known
-        part = entry.get("custom_id_has")
+        digest, part = entry.get("params_sha256"), entry.get("custom_id_part")
+        if digest is None and (part is None or "params" in entry):
+            digest = params_digest(entry["params"])
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise _malformed(path, number) from error
-    if not (isinstance(kind, str) and isinstance(digest, str) and isinstance(part, str | None)):
+    known = isinstance(digest, str | None) and isinstance(part, str | None)
+    if not (isinstance(kind, str) and known):
         raise _malformed(path, number)
     return digest, part
 
 
 def _malformed(path: Path, number: int) -> RecordingError:
     return RecordingError(
-        f"{path.name}, line {number}: expected 'result' with 'params' or 'params_sha256'."
+        f"{path.name}, line {number}: expected 'result' with 'params', 'params_sha256' or"
+        " 'custom_id_part'."
     )

@@ -1,7 +1,9 @@
 """Recording: what was asked and answered, as a file that the emulator answers from.
 
-Each line has the digest of the params, as the emulator computes it, and the result as the API sent
-it. Answers are recorded in the order in which they came, so that a replay repeats the retries too.
+Each line has the digest of the params, as the emulator computes it, the part of our ``custom_id``
+that names the question, and the result as the API sent it. The part alone is enough: it still fits
+when ids of uploaded files differ, and when the request is not on disk here. Answers are recorded in
+the order in which they came, so that a replay repeats the retries too.
 """
 
 from __future__ import annotations
@@ -46,13 +48,15 @@ class Recorder:
     Attributes:
         with_params: Write the params beside their digest.
         answers: Lines written.
-        unmatched: Result lines whose request is not on disk here.
+        unmatched: Result lines whose request is not known here.
+        unreadable: Result lines that are no clean JSON.
         redacted: Lines in which something that looks like a key was replaced.
     """
 
     with_params: bool
     answers: int = 0
     unmatched: int = 0
+    unreadable: int = 0
     redacted: int = 0
     _asked: dict[str, Question] = field(default_factory=dict)
 
@@ -83,12 +87,18 @@ class Recorder:
             head = read_head(line)
             if isinstance(head, Oddity):
                 continue
+            ours = parse_custom_id(head.custom_id)
             question = self._asked.get(head.custom_id)
-            if question is None:
+            if question is None and ours is None:
                 self.unmatched += 1
                 continue
+            try:
+                entry = _entry(question, None if ours is None else ours.h26, line)
+            except orjson.JSONDecodeError:  # lone surrogates, which a line may have
+                self.unreadable += 1
+                continue
             self.answers += 1
-            yield self._clean(_entry(question, head.custom_id, line))
+            yield self._clean(entry)
 
     def _clean(self, line: bytes) -> bytes:
         clean, count = _KEY_SHAPE.subn(_REDACTED, line)
@@ -96,12 +106,13 @@ class Recorder:
         return clean
 
 
-def _entry(question: Question, custom_id: str, line: bytes) -> bytes:
-    entry: dict[str, Any] = {"params_sha256": question.digest}
-    ours = parse_custom_id(custom_id)
-    if ours is not None:
-        entry["custom_id_has"] = ours.h26
-    if question.params is not None:
+def _entry(question: Question | None, part: str | None, line: bytes) -> bytes:
+    entry: dict[str, Any] = {}
+    if question is not None:
+        entry["params_sha256"] = question.digest
+    if part is not None:
+        entry["custom_id_part"] = part
+    if question is not None and question.params is not None:
         entry["params"] = orjson.Fragment(question.params)
     entry["result"] = orjson.loads(line)["result"]
     return orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)

@@ -177,7 +177,7 @@ def test_recordings_are_told_in_turn(tmp_path: Path) -> None:
     """The askings of a question get its lines in order, those with a part of their id their own."""
     path = tmp_path / "r.jsonl"
     lines = [
-        {"params_sha256": "q", "custom_id_has": part, "result": {"type": kind}}
+        {"params_sha256": "q", "custom_id_part": part, "result": {"type": kind}}
         for part, kind in (("one", "expired"), ("two", "canceled"), ("one", "errored"))
     ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -186,8 +186,9 @@ def test_recordings_are_told_in_turn(tmp_path: Path) -> None:
     assert recording.has_sequels
     told = [recording.find("q", "id-one", asked) for asked in range(3)]
     assert told == [{"type": "expired"}, {"type": "errored"}, {"type": "errored"}]
-    assert recording.find("q", "id-two", 0) == {"type": "canceled"}
+    assert recording.find("other", "id-two", 0) == {"type": "canceled"}
     assert recording.find("q", "other", 1) == {"type": "canceled"}
+    assert recording.find("other", "id-twofold", 0) is None
 
 
 def test_choices_are_read_from_a_command_line() -> None:

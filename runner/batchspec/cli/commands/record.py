@@ -100,10 +100,10 @@ def _recorded(args: Arguments, session: Session) -> Recorder:
 def _said(args: Arguments, made: Recorder) -> Result:
     text = f"Recorded {count(made.answers, 'answer')} in {args.file}.\n"
     if made.unmatched:
-        text += (
-            f"{count(made.unmatched, 'answer')} left out: what was asked is not on disk here, "
-            "because another state or program sent it.\n"
-        )
+        left_out = count(made.unmatched, "answer")
+        text += f"{left_out} left out: what was asked is not among the requests.\n"
+    if made.unreadable:
+        text += f"{count(made.unreadable, 'answer')} left out: the line is no clean JSON.\n"
     if made.redacted:
         text += f"In {count(made.redacted, 'line')} something that looks like a key was replaced.\n"
     text += (
@@ -114,6 +114,7 @@ def _said(args: Arguments, made: Recorder) -> Result:
         "file": args.file.as_posix(),
         "answers": made.answers,
         "unmatched": made.unmatched,
+        "unreadable": made.unreadable,
         "redacted": made.redacted,
     }
     return Result(text=text, json=data)
