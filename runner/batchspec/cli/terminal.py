@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _EMULATED = (
-    r"`batchspec (plan|run|apply|status|collect|cancel|recover|show|verify|diff|record|cost)\b"
+    r"`batchspec "
+    r"(plan|run|apply|status|collect|cancel|recover|show|verify|diff|record|cost|report)\b"
     r"(?![^`]* --emulate)"
 )
 """Commands in messages that take ``--emulate`` and lack it."""

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import batchspec
 from batchspec.durable import write_file
+from batchspec.events import CheckDone
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.manifest import plain_usd
 from batchspec.outputs.places import Target, refuse_foreign
@@ -149,6 +150,38 @@ def profiles_body(profile: Profiles, earlier: Profiles | None) -> dict[str, Any]
 
 def _documents(profiles: Mapping[str, Profile]) -> dict[str, Any]:
     return {name: profile.document() for name, profile in sorted(profiles.items())}
+
+
+def checks_body(checks: Sequence[CheckDone]) -> dict[str, Any]:
+    """Return what a receipt says of the checks of the run; empty without any."""
+    if not checks:
+        return {}
+    return {"checks": [_check_document(check) for check in checks]}
+
+
+def _check_document(check: CheckDone) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": check.name,
+        "kind": check.kind,
+        "severity": check.severity,
+        "verdict": check.verdict,
+        "failures": check.failures,
+        "detail": check.detail,
+    }
+    if check.evaluation is not None:
+        document["evaluation"] = {
+            "compared": check.evaluation.compared,
+            "agreed": check.evaluation.agreed,
+            "confusion": [list(row) for row in check.evaluation.confusion],
+        }
+    return document
+
+
+def read_checks(path: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return the checks that the receipt at ``path`` tells of; empty when it tells of none."""
+    document = _read(path) or {}
+    checks = document.get("checks")
+    return tuple(c for c in checks if isinstance(c, dict)) if isinstance(checks, list) else ()
 
 
 def read_receipt(path: Path) -> Receipt | None:

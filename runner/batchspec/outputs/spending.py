@@ -216,6 +216,28 @@ def lengths(engine: Engine, asked: Sequence[Asked], pricing: Pricing) -> dict[st
     }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Complete answers of about one length."""
+
+    upto: int
+    """Output tokens: more than the bin before, and at most this."""
+    answers: int
+
+
+def length_bins(engine: Engine, asked: Sequence[Asked], spec: str) -> tuple[Bin, ...]:
+    """Return one spec's complete answers by length; each bin is twice as wide as the one before."""
+    own = [one for one in asked if one.spec == spec]
+    if not own:
+        return ()
+    _open(engine, own, lambda _model: None)
+    rows = engine.rows(f"""
+        SELECT (2 ** ceil(log2(greatest(output_tokens, 1))))::BIGINT AS upto, count(*)
+        FROM {_SOURCE} WHERE {_in(_COMPLETE)} GROUP BY upto ORDER BY upto
+    """)
+    return tuple(Bin(upto=upto, answers=answers) for upto, answers in rows)
+
+
 def repriced(
     engine: Engine, asked: Sequence[Asked], spec: str, prices: ModelPrices, factor: Decimal
 ) -> Decimal:

@@ -15,7 +15,7 @@ from batchspec.report.hygiene import clean_line
 from batchspec.report.style import PLAIN, Style
 
 FORMAT_VERSION = 1
-_BY: dict[str, Callable[[Group], str]] = {
+BREAKDOWNS: dict[str, Callable[[Group], str]] = {
     "spec": lambda group: group.spec or "(adopted)",
     "model": lambda group: group.model or "(unknown)",
     "day": lambda group: group.day.isoformat(),
@@ -30,7 +30,7 @@ def broken_down(groups: tuple[Group, ...], by: str) -> dict[str, Sums]:
     """Return the sums by ``spec``, ``model``, ``day`` or ``key``, in the order of their names."""
     found: dict[str, Sums] = {}
     for group in groups:
-        name = _BY[by](group)
+        name = BREAKDOWNS[by](group)
         found[name] = found.get(name, Sums()) + group.sums
     return dict(sorted(found.items()))
 
@@ -46,7 +46,7 @@ def cost_text(spending: Spending, *, style: Style = PLAIN) -> str:
     if not sums.answers and not spending.in_flight.requests:
         return "Nothing was collected yet, so nothing was spent.\n"
     lines = [*_head(spending, sums), ""]
-    for by in _BY:
+    for by in BREAKDOWNS:
         parts = broken_down(spending.groups, by)
         if len(parts) > 1 or by == "spec":
             lines += [*_table(by, parts, style), ""]
@@ -114,7 +114,7 @@ def cost_json(spending: Spending) -> dict[str, Any]:
             f"by_{by}": {
                 name: _sums_json(sums) for name, sums in broken_down(spending.groups, by).items()
             }
-            for by in _BY
+            for by in BREAKDOWNS
         },
         "advice": [
             {"code": a.code, "spec": a.spec, "message": a.message, "usd": _text(a.usd)}
@@ -138,10 +138,10 @@ def cost_csv(spending: Spending) -> str:
     """Return a row for each spec, model, day and key: what every other sum is made from."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*_BY, "answers", "succeeded", *TOKENS, *_MONEY, "unpriced"))
+    writer.writerow((*BREAKDOWNS, "answers", "succeeded", *TOKENS, *_MONEY, "unpriced"))
     for group in spending.groups:
         sums = group.sums
-        names = (_cell(name(group)) for name in _BY.values())
+        names = (_cell(name(group)) for name in BREAKDOWNS.values())
         usd = (_text(getattr(sums, name)) for name in _MONEY)
         writer.writerow((*names, sums.answers, sums.succeeded, *sums.tokens, *usd, sums.unpriced))
     return out.getvalue()

@@ -17,6 +17,7 @@ from batchspec.outputs.failures import (
 )
 from batchspec.outputs.job import OutputJob, Written
 from batchspec.outputs.receipt import (
+    checks_body,
     keep_receipt,
     profiles_body,
     receipt_body,
@@ -71,10 +72,12 @@ def finish(
     )
     with open_results(engine, sources) as results:
         written = yield from _write(session, job, planned, engine, results, problems)
+        checks: list[CheckDone] = []
         if len(written) == len(job.loaded.spec.outputs):
-            yield from _check(session, job, engine, written, planned.table, problems)
+            checks = _check(session, job, engine, written, planned.table, problems)
+            yield from checks
         answered = [s for s in ledger.submissions() if s.tag in tags]
-        _receipts(session, engine, answered, written)
+        _receipts(session, engine, answered, written, checks)
         if written:
             keep_reading(session.reading_path(job.name), *written[0])
         yield from _name_failures(engine, results, job)
@@ -133,7 +136,7 @@ def _check(
     written: list[Done],
     table: InputTable,
     problems: list[Problem],
-) -> Generator[Event, None, None]:
+) -> list[CheckDone]:
     target = written[0][0].target
     done = [output for _, output in written]
     found, wrong = run_checks(
@@ -146,9 +149,9 @@ def _check(
     )
     problems += wrong
     kept = target.quarantine.relative_to(target.root).as_posix()
-    for check in found:
-        job.failed_checks += check.verdict == "error"
-        yield CheckDone(
+    job.failed_checks += sum(check.verdict == "error" for check in found)
+    return [
+        CheckDone(
             spec=job.name,
             name=check.name,
             kind=check.kind,
@@ -160,10 +163,16 @@ def _check(
             evaluation=check.evaluation,
             quarantine=kept if check.verdict != "pass" and check.failing else None,
         )
+        for check in found
+    ]
 
 
 def _receipts(
-    session: Session, engine: Engine, answered: Sequence[Submission], written: Sequence[Done]
+    session: Session,
+    engine: Engine,
+    answered: Sequence[Submission],
+    written: Sequence[Done],
+    checks: Sequence[CheckDone],
 ) -> None:
     """Leave a receipt beside each output."""
     facts = receipt_facts(engine, answered)
@@ -175,7 +184,7 @@ def _receipts(
             emulated=job.emulated,
             facts=facts,
         )
-        body |= profiles_body(done.profile, done.earlier)
+        body |= profiles_body(done.profile, done.earlier) | checks_body(checks)
         keep_receipt(job.target, body, session.clock.now())
 
 

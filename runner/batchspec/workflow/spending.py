@@ -41,7 +41,7 @@ def read_spending(session: Session, specs: Sequence[LoadedSpec], *, everything: 
         return _report(session, (), InFlight(), ())
     names = {loaded.spec.name for loaded in specs}
     counted = [s for s in reader.submissions() if everything or s.spec in names]
-    asked = _asked(session, reader, counted, specs)
+    asked = asked_of(session, reader, counted, specs)
     with session.engine() as engine:
         groups = spending(engine, asked, session.catalogue)
         advice = _advice(session, engine, asked, specs, counted)
@@ -60,7 +60,7 @@ def _report(
     )
 
 
-def _asked(
+def asked_of(
     session: Session,
     reader: LedgerReader,
     submissions: Sequence[Submission],

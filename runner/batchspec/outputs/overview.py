@@ -1,0 +1,124 @@
+"""What a person looks at after a run: items, batches and figures of a project, as records.
+
+Everything that grows with the number of items is a sum or a sample, so a page made from it stays
+small for a million items.
+"""
+
+# ruff: noqa: S608 - the names in this SQL are ours.
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from batchspec.inputs.engine import Engine
+from batchspec.outputs.results import RESULTS
+from batchspec.outputs.spending import Bin, Lengths, Spending
+
+ROW_CHARACTERS: Final = 600
+ANSWER_CHARACTERS: Final = 1500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemLine:
+    """One item of the sample; long texts are cut."""
+
+    key: str
+    """Canonical JSON."""
+    status: str
+    row: str
+    """The input row as JSON."""
+    prompt: str
+    """What was sent, as text; empty when it is not to be found any more."""
+    answer: str
+    detail: str
+    """Why there is no usable answer."""
+    output_tokens: int
+    usd: Decimal | None
+    hash: bytes
+    """The request hash, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecOverview:
+    """Where a spec stands."""
+
+    name: str
+    model: str
+    max_tokens: int
+    items: int
+    statuses: tuple[tuple[str, int], ...]
+    """Items by status; empty while some have no answer yet."""
+    waiting: str
+    """Why its items are not shown, in a sentence; empty: they are."""
+    lengths: Lengths | None
+    bins: tuple[Bin, ...]
+    """Complete answers by length."""
+    checks: tuple[Mapping[str, Any], ...]
+    """As the receipt of its first output has them."""
+    lines: tuple[ItemLine, ...]
+    """A sample of the items, those that failed first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLine:
+    """One submission."""
+
+    spec: str
+    batch_id: str
+    state: str
+    requests: int
+    created_at: dt.datetime | None
+    ended_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """A project."""
+
+    project: str
+    made_at: dt.datetime
+    spending: Spending
+    specs: tuple[SpecOverview, ...]
+    batches: tuple[BatchLine, ...]
+    """The newest ones, newest first."""
+    batches_total: int
+
+
+def sample_lines(engine: Engine, count: int) -> tuple[ItemLine, ...]:
+    """Return items of the open results, failures first; the same ones each time.
+
+    Args:
+        engine: The engine of the open results.
+        count: How many.
+    """
+    rows = engine.rows(
+        "SELECT key_json, status, request_hash, to_json(input)::VARCHAR, result::VARCHAR,"
+        " coalesce(error.message, CASE WHEN status <> 'succeeded' THEN 'stop_reason ' ||"
+        " stop_reason END, ''), output_tokens, cost_usd"
+        f" FROM {RESULTS} ORDER BY status = 'succeeded', request_hash, key_json LIMIT {int(count)}"
+    )
+    return tuple(_line(row) for row in rows)
+
+
+def _line(row: Sequence[Any]) -> ItemLine:
+    key, status, digest, given, answer, detail, tokens, usd = row
+    return ItemLine(
+        key=key,
+        status=status,
+        row=cut(given, ROW_CHARACTERS),
+        prompt="",
+        answer=cut(answer or "", ANSWER_CHARACTERS),
+        detail=cut(detail, ROW_CHARACTERS),
+        output_tokens=tokens,
+        usd=None if usd is None else Decimal(usd),
+        hash=bytes.fromhex(digest),
+    )
+
+
+def cut(text: str, most: int) -> str:
+    """Return the text, or its beginning with a mark that says how much is left out."""
+    return text if len(text) <= most else f"{text[:most]} … ({len(text) - most:,} characters more)"

@@ -1,0 +1,69 @@
+"""Bar charts as inline SVG: no script, no network, readable in light and dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup, escape
+
+_WIDTH, _HEIGHT, _TOP, _BOTTOM = 640, 160, 18, 22
+_SHOWN_LABELS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar."""
+
+    label: str
+    """Below it."""
+    value: float
+    words: str
+    """The value as people read it, for the tooltip and for readers of the page's text."""
+
+
+def bars(title: str, values: Sequence[Bar], *, mark: int | None = None) -> Markup:
+    """Return a chart, or nothing without a bar.
+
+    Args:
+        title: What it shows, for people who hear the page.
+        values: The bars, from left to right.
+        mark: Index of the bar after which a limit is drawn.
+    """
+    if not values:
+        return Markup("")
+    most = max((bar.value for bar in values), default=0) or 1
+    step = _WIDTH / len(values)
+    every = -(-len(values) // _SHOWN_LABELS)
+    parts = [
+        _bar(bar, number * step, step, bar.value / most, labeled=number % every == 0)
+        for number, bar in enumerate(values)
+    ]
+    if mark is not None:
+        x = (mark + 1) * step
+        parts.append(
+            Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="0" y2="{1}"/>').format(
+                x, _HEIGHT - _BOTTOM
+            )
+        )
+    return Markup(
+        '<svg class="chart" role="img" aria-label="{}" viewBox="0 0 {} {}">{}</svg>'
+    ).format(title, _WIDTH, _HEIGHT, Markup("").join(parts))
+
+
+def _bar(bar: Bar, x: float, step: float, share: float, *, labeled: bool) -> Markup:
+    room = _HEIGHT - _TOP - _BOTTOM
+    height = max(1.0, room * share)
+    label = Markup('<text x="{:.1f}" y="{}">{}</text>').format(
+        x + step / 2, _HEIGHT - 6, bar.label if labeled else ""
+    )
+    return Markup(
+        '<g><title>{}</title><rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>{}</g>'
+    ).format(
+        escape(f"{bar.label}: {bar.words}"),
+        x + step * 0.1,
+        _HEIGHT - _BOTTOM - height,
+        step * 0.8,
+        height,
+        label,
+    )
