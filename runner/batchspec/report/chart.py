@@ -9,6 +9,8 @@ from markupsafe import Markup, escape
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 640, 160, 18, 22
 _SHOWN_LABELS = 12
+_LEAST_PLACES = 8
+"""A single bar is not as wide as the page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ def bars(title: str, values: Sequence[Bar], *, mark: int | None = None) -> Marku
     if not values:
         return Markup("")
     most = max((bar.value for bar in values), default=0) or 1
-    step = _WIDTH / len(values)
+    step = _WIDTH / max(len(values), _LEAST_PLACES)
     every = -(-len(values) // _SHOWN_LABELS)
     parts = [
         _bar(bar, number * step, step, bar.value / most, labeled=number % every == 0)

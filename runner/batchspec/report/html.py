@@ -27,6 +27,8 @@ from batchspec.report.hygiene import clean_block
 
 MOST_LABELS = 30
 """A confusion table with more labels says nothing on a page."""
+MOST_BYTES = 4_000_000
+"""Of all items together: a page stays below 5 MB however long its texts are."""
 _MINUTE = 60
 
 
@@ -55,7 +57,7 @@ def page(overview: Overview) -> str:
     css, js = _resource("page.css"), _resource("page.js")
     totals = total(overview.spending.groups)
     specs = [_shown(spec) for spec in overview.specs]
-    lines = [(spec.name, line) for spec in overview.specs for line in spec.lines]
+    items = tuple(_fitting(overview.specs))
     text = (
         _environment()
         .from_string(_resource("page.html.j2"))
@@ -69,10 +71,10 @@ def page(overview: Overview) -> str:
             days=_days(overview),
             durations=_durations(overview.batches),
             specs=specs,
-            statuses=sorted({line.status for _, line in lines}),
-            sampled=len(lines),
+            statuses=sorted({item["status"] for item in items}),
+            sampled=len(items),
             all_items=sum(spec.items for spec in overview.specs),
-            items=_json([_item(name, line) for name, line in lines]),
+            items=_json(items),
             css=Markup(css),  # noqa: S704 - our own file
             js=Markup(js),  # noqa: S704 - our own file
             css_digest=_digest(css),
@@ -122,6 +124,18 @@ def _json(value: Any) -> Markup:
     return Markup(text)  # noqa: S704 - its marks are escaped
 
 
+def _fitting(specs: Sequence[SpecOverview]) -> Iterator[dict[str, Any]]:
+    """Yield the items of all specs, as many as a page of `MOST_BYTES` has room for."""
+    left = MOST_BYTES
+    for spec in specs:
+        for line in spec.lines:
+            item = _item(spec.name, line)
+            left -= len(_json(item).encode())
+            if left < 0:
+                return
+            yield item
+
+
 def _item(spec: str, line: ItemLine) -> dict[str, Any]:
     texts = {
         "spec": spec,
@@ -154,11 +168,15 @@ def _durations(batches: Sequence[BatchLine]) -> Markup:
 
 
 def _shown(spec: SpecOverview) -> _Shown:
+    counts = {bin_.upto: bin_.answers for bin_ in spec.bins}
+    ends = [2**power for power in range(max([*counts, spec.max_tokens]).bit_length() + 1)]
+    ends = [end for end in ends if end >= min(counts, default=1)]
     values = [
-        Bar(label=f"≤ {bin_.upto:,}", value=bin_.answers, words=f"{bin_.answers:,} answers")
-        for bin_ in spec.bins
+        Bar(label=f"≤ {end:,}", value=counts.get(end, 0), words=f"{counts.get(end, 0):,} answers")
+        for end in ends
+        if counts
     ]
-    within = [index for index, bin_ in enumerate(spec.bins) if bin_.upto <= spec.max_tokens]
+    within = [index for index, end in enumerate(ends) if end <= spec.max_tokens]
     return _Shown(
         of=spec,
         chart=bars(

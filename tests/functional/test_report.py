@@ -1,0 +1,177 @@
+"""`report`: one page that opens in a real browser, whatever was asked and answered."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+    from tests.functional.conftest import Folder
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+HOSTILE = (
+    "</script><script>window.hacked=1</script>",
+    "<img src=x onerror=window.hacked=2>",
+    "<!--<script>window.hacked=3//",
+    "javascript:window.hacked=4",
+    "'\"><svg onload=window.hacked=5>{{ 7*7 }}\u2028\u202e\x1b[31m",
+    "]]>&lt;b&gt;",
+)
+SPEC = """\
+version: 1
+name: hostile
+inputs: {table: data/rows.jsonl, key: id}
+model: claude-haiku-4-5
+max_tokens: 512
+prompt: {user: "{{ text }}"}
+outputs: {path: out/hostile.jsonl}
+checks:
+  - name: "<img src=x onerror=window.hacked=6>"
+    sql: SELECT key FROM output WHERE status <> 'succeeded'
+    severity: warn
+"""
+ANSWERS = """\
+rules:
+  - when: {text: 'refuse'}
+    outcome: refusal
+"""
+
+
+@pytest.fixture
+def folder(served: Folder) -> Folder:
+    """Return a project whose rows, and so whose answers, are hostile, and that has been run."""
+    rows = [{"id": f"{n} {text}", "text": text} for n, text in enumerate(HOSTILE)]
+    rows += [{"id": f"plain {n:03}", "text": f"question {n}"} for n in range(70)]
+    rows.append({"id": "refused", "text": "refuse"})
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    served.write("data/rows.jsonl", lines)
+    served.write("answers.yaml", ANSWERS)
+    served.write("batchspec.yaml", "version: 1\nname: '<b>pages</b>'\nspecs: [specs/*.yaml]\n")
+    served.write("specs/hostile.yaml", SPEC)
+    served.environ["BATCHSPEC_EMULATOR_ANSWERS"] = "answers.yaml"
+    done = served.batchspec("run", "--emulate")
+    assert done.code == 3, done.err
+    return served
+
+
+@pytest.fixture
+def report(folder: Folder) -> Path:
+    """Return the page."""
+    done = folder.batchspec("report", "--emulate")
+    assert done.code == 0, done.err
+    assert done.out == "Wrote report.html: it opens in any browser, without a network.\n"
+    return folder.root / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start the installed Chromium without a window."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed; `apt-get install chromium` does it")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+class Seen:
+    """An open page, and what went wrong on it."""
+
+    def __init__(self, page: Page, path: Path) -> None:
+        self.page = page
+        self.wrong: list[str] = []
+        self.fetched: list[str] = []
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("console", lambda told: self.wrong.append(told.text))
+        page.on("dialog", lambda dialog: self.wrong.append(dialog.message))
+        page.on("request", lambda request: self.fetched.append(request.url))
+        page.goto(path.as_uri())
+
+    def keys(self) -> list[str]:
+        """Return the keys of the items that are shown."""
+        return self.page.locator("#rows tr td:nth-child(2)").all_inner_texts()
+
+
+def test_a_page_that_nothing_breaks_out_of(browser: Browser, report: Path) -> None:
+    """It opens without an error and without the network; it filters, sorts and shows more."""
+    seen = Seen(browser.new_page(), report)
+    page = seen.page
+    assert page.title() == "<b>pages</b>: batchspec report"
+    assert page.locator("#told").inner_text() == (
+        "77 of 77 items of the sample, the first 50 are shown"
+    )
+    assert seen.keys()[0] == '"refused"', "failures come first"
+    page.get_by_label("Search").fill("hacked=1")
+    assert seen.keys() == [json.dumps(f"0 {HOSTILE[0]}")]
+    page.locator("#rows summary").click()
+    assert HOSTILE[0] in page.locator("#rows pre").nth(1).inner_text()
+    page.get_by_label("Search").fill("plain")
+    page.get_by_role("button", name="key").click()
+    page.get_by_role("button", name="key").press("Enter")
+    assert seen.keys()[:2] == ['"plain 069"', '"plain 068"']
+    page.get_by_role("button", name="Show more").click()
+    assert len(seen.keys()) == 70
+    page.get_by_label("Status").select_option("refused")
+    page.get_by_label("Search").fill("")
+    assert seen.keys() == ['"refused"']
+    assert "window.hacked=6" in page.get_by_text("onerror=window.hacked=6").first.inner_text()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img, #rows script").count() == 0
+    assert seen.wrong == []
+    assert seen.fetched == [report.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_readable_on_a_phone_and_in_the_dark(
+    browser: Browser, report: Path, scheme: str, width: int
+) -> None:
+    """The page never scrolls sideways, and text stands out from what is behind it."""
+    page = browser.new_page(
+        viewport={"width": width, "height": 700},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    seen = Seen(page, report)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    ink, paper = (
+        sum(map(int, re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{name}"))))
+        for name in ("color", "backgroundColor")
+    )
+    assert (ink > paper) == (scheme == "dark")
+    assert abs(ink - paper) > 400
+    assert seen.wrong == []
+
+
+def test_the_page_tells_what_cost_tells(folder: Folder, report: Path) -> None:
+    """Figures are those of `cost`; whatever is hostile is on the page as text only."""
+    cost = folder.batchspec("cost", "--emulate")
+    (spent,) = re.findall(r"^Spent (\S+) ", cost.out)
+    text = report.read_text(encoding="utf-8")
+    assert f"spent<b>{spent}</b>" in text
+    for hostile in HOSTILE[:3]:
+        assert hostile not in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+    assert report.stat().st_size < 200_000
+    done = folder.batchspec("report", "--emulate", "--out", "other.html", "--format", "json")
+    assert done.json()["path"] == "other.html"
+    assert (folder.root / "other.html").exists()
+
+
+def test_before_the_first_run(served: Folder) -> None:
+    """A page without answers says so."""
+    served.write("batchspec.yaml", "version: 1\nspecs: [specs/*.yaml]\n")
+    served.write("data/rows.jsonl", '{"id": 1, "text": "hi"}\n')
+    served.write("specs/hostile.yaml", SPEC)
+    done = served.batchspec("report")
+    assert done.code == 0, done.err
+    assert "Nothing was asked yet." in (served.root / "report.html").read_text(encoding="utf-8")
