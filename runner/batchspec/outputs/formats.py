@@ -14,10 +14,13 @@ from batchspec.durable import disk_errors
 from batchspec.errors import DiskFailure
 from batchspec.inputs.engine import AuthorSqlError, Engine, quote_identifier, quote_literal
 from batchspec.outputs.cells import guarded_cell, quoted_cell, text_type
+from batchspec.outputs.database import ENDING as DATABASE
+from batchspec.outputs.database import content_digest, disk_failure, write_database
 from batchspec.outputs.manifest import file_digest
 from batchspec.outputs.projection import Projection
 
-ENDINGS: Final = (".jsonl", ".json", ".csv", ".parquet")
+ENDINGS: Final = (".jsonl", ".json", ".csv", ".parquet", DATABASE)
+OUTPUT_TABLE: Final = "output"
 _ROWS_AT_ONCE: Final = 1000
 _LONGEST: Final = 16 * 1024 * 1024
 """Bytes of one row that DuckDB's readers allow when nothing else is said."""
@@ -37,10 +40,26 @@ class Part:
     sha256: str
     longest: int = 0
     """Bytes of the longest row of a text format."""
+    content: int | None = None
+    """Of a database: the bytes of its content, which unlike its size are the same each time."""
+
+    @property
+    def said(self) -> int:
+        """The size that the manifest tells."""
+        return self.bytes if self.content is None else self.content
 
 
-def write_part(engine: Engine, projection: Projection, ending: str, path: Path) -> Part:
+def write_part(
+    engine: Engine, projection: Projection, ending: str, path: Path, table: str = OUTPUT_TABLE
+) -> Part:
     """Write the rows in the format of ``ending`` to ``path``.
+
+    Args:
+        engine: Where the rows are.
+        projection: The rows.
+        ending: The format.
+        path: The file.
+        table: The name of the table in a database file.
 
     Raises:
         AuthorSqlError: A row of a projection cannot be computed.
@@ -48,6 +67,8 @@ def write_part(engine: Engine, projection: Projection, ending: str, path: Path) 
     """
     if ending == ".parquet":
         return _parquet(engine, projection, path)
+    if ending == DATABASE:
+        return _database(engine, projection, path, table)
     if ending == ".csv":
         rows = _lines(engine, projection.csv_rows())
         return _text(path, rows, head=_header(engine, projection))
@@ -148,6 +169,35 @@ def _parquet(engine: Engine, projection: Projection, path: Path) -> Part:
     return Part(path=path, rows=int(count), bytes=size, sha256=file_digest(path) or "")
 
 
+def _database(engine: Engine, projection: Projection, path: Path, table: str) -> Part:
+    try:
+        write_database(engine, projection, path, table)
+    except AuthorSqlError as error:
+        if projection.authored is not None and not _DISK.search(error.message):
+            raise
+        raise disk_failure(path, error) from error
+    content = content_digest(engine, path)
+    if content is None:
+        raise DiskFailure(f"Could not read {path.name} back.")
+    with disk_errors(f"read {path.name} back"):
+        size = path.stat().st_size
+    return Part(
+        path=path,
+        rows=content.rows,
+        bytes=size,
+        sha256=content.sha256,
+        content=content.bytes,
+    )
+
+
+def digest_of(engine: Engine, ending: str, path: Path) -> str | None:
+    """Return the digest of a file by which its format is compared; None when it cannot be read."""
+    if ending != DATABASE:
+        return file_digest(path)
+    content = content_digest(engine, path)
+    return None if content is None else content.sha256
+
+
 def reading(projection: Projection, ending: str, path: Path, longest: int) -> str:
     """Return the SQL that reads an output back, with the types its rows were written with.
 
@@ -182,6 +232,8 @@ def blank(engine: Engine, projection: Projection, ending: str) -> str:
     Raises:
         AuthorSqlError: The rows cannot be put into the format.
     """
+    if ending == DATABASE:
+        return no_rows({column.name: column.type for column in projection.columns})
     if ending != ".parquet":
         return no_rows(_text_types(projection))
     path = quote_literal(str(engine.scratch / "blank.parquet"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -196,6 +196,7 @@ def verify_output(
     *,
     items_digest: str | None = None,
     emulated: bool = False,
+    digest_of: Callable[[Path], str | None] | None = None,
 ) -> tuple[Complaint, ...]:
     """Check an output against its manifest, and its manifest against the spec.
 
@@ -205,12 +206,13 @@ def verify_output(
         spec_digest: Digest of the spec as it is now; None: not compared.
         items_digest: Merkle root of the items as they are now; None: not compared.
         emulated: Whether the output of emulated work is meant.
+        digest_of: Gives the digest of a file; None: that of its bytes.
     """
     target = choose_target(root, path, emulated=emulated)
     manifest = read_manifest(target.manifest)
     if manifest is None:
         return (_without_manifest(target),)
-    found = list(_damage(root, manifest))
+    found = list(_damage(root, manifest, digest_of or file_digest))
     if manifest.emulated and not emulated:
         found.append(_emulated(target))
     if spec_digest is not None and manifest.spec_digest != spec_digest:
@@ -239,11 +241,13 @@ def _emulated(target: Target) -> Complaint:
     return Complaint(path=target.shown, stale=True, message=message)
 
 
-def _damage(root: Path, manifest: Manifest) -> Iterator[Complaint]:
+def _damage(
+    root: Path, manifest: Manifest, digest_of: Callable[[Path], str | None]
+) -> Iterator[Complaint]:
     output = manifest.output
     files = {output.path: output.sha256} if output.files is None else output.files
     for path, expected in files.items():
-        found = file_digest(root / path)
+        found = digest_of(root / path)
         if found == expected:
             continue
         what = "It is not there" if found is None else "Its bytes are not those that were written"

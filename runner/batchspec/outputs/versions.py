@@ -13,6 +13,8 @@ from typing import Final
 import pyarrow as pa
 
 from batchspec.inputs.engine import AuthorSqlError, Engine, quote_identifier, quote_literal
+from batchspec.outputs.database import ENDING as DATABASE
+from batchspec.outputs.database import reading_database
 
 _ROOM: Final = 16 * 1024 * 1024
 """Bytes of one row for which DuckDB makes room when nothing longer is there."""
@@ -30,6 +32,8 @@ class Version:
     """``.jsonl`` and so on; for one file per item the ending of its files."""
     file: Path | None
     """The output, where an engine can read it; None for one file per item."""
+    table: str = ""
+    """Of a database file: the table."""
     items: tuple[tuple[str, Path], ...] = ()
     """For one file per item: the path that names it, and where its bytes are."""
 
@@ -70,6 +74,8 @@ def _reading(engine: Engine, version: Version) -> str:
             " escape = '\"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n',"
             f" max_line_size = {room}, columns = {_csv_columns(engine, file, room)})"
         )
+    elif version.ending == DATABASE and version.file is not None:
+        source = f"({reading_database(engine, version.file, version.table)})"
     else:
         source = f"read_parquet({file})"
     return f"SELECT to_json(r) AS doc FROM (FROM {source}) r"
@@ -77,7 +83,7 @@ def _reading(engine: Engine, version: Version) -> str:
 
 def _room(version: Version) -> int:
     """Return bytes enough for the longest line of a text format."""
-    if version.file is None or version.ending == ".parquet":
+    if version.file is None or version.ending in {".parquet", DATABASE}:
         return _ROOM
     with version.file.open("rb") as lines:
         return max(_ROOM, 1 + max(map(len, lines), default=0))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from batchspec.crashpoints import reached
 from batchspec.durable import disk_errors, publish
 from batchspec.inputs.engine import AuthorSqlError, Engine
 from batchspec.outputs.authored import Authored
-from batchspec.outputs.formats import ENDINGS, Part, reading, write_part
+from batchspec.outputs.database import ENDING as DATABASE
+from batchspec.outputs.database import reading_database, refuse_other_tables, table_name
+from batchspec.outputs.formats import ENDINGS, Part, digest_of, reading, write_part
 from batchspec.outputs.job import OutputJob, Written
 from batchspec.outputs.manifest import (
     Manifest,
     OutputFacts,
-    file_digest,
     keep_manifest,
     read_manifest,
 )
@@ -93,12 +94,19 @@ def _write(engine: Engine, results: Results, job: OutputJob, projection: Project
     make_folder(target, target.path)
     temporary = target.path.with_name(f".{target.path.name}.part")
     before = read_manifest(target.manifest)
+    table = table_name(job.loaded.spec.name)
     try:
-        part = write_part(engine, projection, ending, temporary)
-        facts = OutputFacts(path=target.shown, sha256=part.sha256, rows=part.rows, bytes=part.bytes)
-        rows = reading(projection, ending, temporary, part.longest)
-        profile = profiles_of(engine, rows, job.profiled) if job.profiled else {}
-        changed = _settle(target, part, job.manifest(results, facts, profile).encode())
+        part = write_part(engine, projection, ending, temporary, table)
+        facts = OutputFacts(path=target.shown, sha256=part.sha256, rows=part.rows, bytes=part.said)
+        profile: Profiles = {}
+        if job.profiled:
+            rows = _relation(engine, projection, job, part, part.path)
+            profile = profiles_of(engine, rows, job.profiled)
+        manifest = job.manifest(results, facts, profile).encode()
+        standing = digest_of(engine, ending, target.path)
+        if ending == DATABASE and standing not in {None, part.sha256}:
+            refuse_other_tables(engine, target.path, target.shown, table)
+        changed = _settle(target, part, manifest, standing)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -106,13 +114,23 @@ def _write(engine: Engine, results: Results, job: OutputJob, projection: Project
         path=target.shown,
         rows=part.rows,
         digest=part.sha256,
-        bytes=part.bytes,
+        bytes=part.said,
         changed=changed,
         statuses=results.totals.statuses,
-        relation=reading(projection, ending, target.path, part.longest),
+        relation=_relation(engine, projection, job, part, target.path),
         profile=profile,
         earlier=_earlier(job, before, part.sha256, changed=changed) if profile else None,
     )
+
+
+def _relation(
+    engine: Engine, projection: Projection, job: OutputJob, part: Part, path: Path
+) -> str:
+    """Return the query that reads back what was written, from ``path``."""
+    ending = ending_of(job)
+    if ending == DATABASE:
+        return reading_database(engine, path, table_name(job.loaded.spec.name))
+    return reading(projection, ending, path, part.longest)
 
 
 def _earlier(
@@ -136,9 +154,9 @@ def _earlier(
     return None if before is None else before.profile
 
 
-def _settle(target: Target, part: Part, manifest: bytes) -> bool:
+def _settle(target: Target, part: Part, manifest: bytes, standing: str | None) -> bool:
     """Put the manifest and then the output into place; tell whether the output changed."""
-    same = not target.path.is_symlink() and file_digest(target.path) == part.sha256
+    same = not target.path.is_symlink() and standing == part.sha256
     if not same:
         ours = read_manifest(target.manifest) is not None
         refuse_foreign(target.shown, target.path, ours=ours)

@@ -160,7 +160,7 @@ THEMES: tuple[Theme, ...] = (
         ("reserved-path", "A path lies in `.batchspec` or `.git`.", "Choose another folder."),
         ("missing-file", "A `{file: …}` is not there.", "Create it, or correct the path."),
         ("output-format", "An output's ending names no format.",
-         "Use `.jsonl`, `.json`, `.csv`, `.parquet`, or a template."),
+         "Use `.jsonl`, `.json`, `.csv`, `.parquet`, `.duckdb`, or a template."),
         ("output-collision", "Two outputs have one path.", "Change one."),
         ("output-over-input", "An output would replace what the spec reads.", "Change its path."),
         ("duplicate-check", "Two checks have one name.", "Rename one."),

@@ -13,7 +13,7 @@ from batchspec.spec.paths import complaint, is_reserved, normal
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
 
-FORMATS = (".jsonl", ".json", ".csv", ".parquet")
+FORMATS = (".jsonl", ".json", ".csv", ".parquet", ".duckdb")
 
 
 def _named_paths(subject: Subject) -> Iterator[tuple[NodePath, str]]:

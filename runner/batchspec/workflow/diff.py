@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from batchspec.errors import UsageFailure
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.compare import Comparison, NoKeyError, compare
+from batchspec.outputs.database import table_name
 from batchspec.outputs.manifest import Manifest, choose_target, read_manifest
 from batchspec.outputs.places import MANIFEST, Target, target_of
 from batchspec.outputs.versions import UnreadableVersionError, Version
@@ -168,6 +169,7 @@ class _Versions:
             label=label,
             ending=ending,
             file=None if is_template else file,
+            table=table_name(self.loaded.spec.name),
             items=items if is_template else (),
         )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
+from batchspec.outputs.formats import digest_of
 from batchspec.outputs.manifest import Manifest, choose_target, read_manifest, verify_output
 from batchspec.outputs.receipt import read_receipt
 from batchspec.problems import Problem
@@ -138,6 +140,12 @@ def _state(session: Session, reader: LedgerReader) -> Iterator[Finding]:
             )
 
 
+def _digest(session: Session, file: Path) -> str | None:
+    """Return the digest that a manifest has of a file: of a database, that of its content."""
+    with session.engine() as engine:
+        return digest_of(engine, file.suffix, file)
+
+
 def _output(session: Session, spec: Spec, path: str, items: str | None) -> Iterator[Finding]:
     found = verify_output(
         session.project.root,
@@ -145,6 +153,7 @@ def _output(session: Session, spec: Spec, path: str, items: str | None) -> Itera
         spec_digest(spec),
         items_digest=items,
         emulated=session.emulated,
+        digest_of=lambda file: _digest(session, file),
     )
     for complaint in found:
         yield Finding(
