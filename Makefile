@@ -82,9 +82,9 @@ wheel: $(READY)
 sdk-tests: $(READY)
 	@.ci/sdk-suite $(BIN)/python
 
-# The long form of the crash suite: kills at every step, many seeds.
+# The long form of the crash suite: kills at every step, all pairs of faults, many histories.
 crash: $(READY)
-	@$(BIN)/pytest -n 2 -m crash_long tests/crash tests/unit/workflow
+	@$(BIN)/pytest -n 2 --dist worksteal -m crash_long tests/crash tests/unit/workflow
 
 clean:
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

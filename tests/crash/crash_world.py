@@ -114,10 +114,16 @@ class World:
 
     def fault(self, **fault: Any) -> None:
         """Set one fault of the emulator's menu."""
-        body = json.dumps(fault).encode()
+        self._tell("faults", fault)
+
+    def advance(self, seconds: float) -> None:
+        """Move the emulator's clock."""
+        self._tell("clock", {"advance_seconds": seconds})
+
+    def _tell(self, what: str, body: dict[str, Any]) -> None:
         request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self.server.base_url}/_emulator/faults",
-            data=body,
+            f"{self.server.base_url}/_emulator/{what}",
+            data=json.dumps(body).encode(),
             method="POST",
             headers={"Content-Type": "application/json"},
         )

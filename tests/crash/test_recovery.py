@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -128,49 +125,6 @@ def test_a_refused_create_says_what_to_do(
     assert world.run() == code, world.story()
     assert says in world.story()
     assert world.run() == DONE, world.story()
-    world.judge(world.output())
-
-
-@pytest.mark.slow
-def test_two_and_four_processes_never_both_submit(worlds: Worlds) -> None:
-    """Started together, one works; the others are told, and nothing is paid twice."""
-    world = worlds.make(items=30, chunk=4)
-    command = [sys.executable, "-m", "batchspec", "run"]
-    others = [
-        subprocess.Popen(command, cwd=world.root, env=world.environ, stderr=subprocess.PIPE)
-        for _ in range(4)
-    ]
-    codes = sorted(process.wait(timeout=200) for process in others)
-    errors = [process.stderr.read() for process in others if process.stderr]
-    for process in others:
-        if process.stderr:
-            process.stderr.close()
-    assert codes[0] == DONE, errors
-    assert set(codes) <= {DONE, REFUSED}, errors
-    assert world.run() == DONE
-    world.judge(world.output())
-
-
-@pytest.mark.slow
-def test_reading_commands_do_not_wait_for_a_run(worlds: Worlds) -> None:
-    """While a run waits for its batch, plan, status, show and verify answer."""
-    world = worlds.make(delay_seconds=8)
-    with subprocess.Popen(
-        [sys.executable, "-m", "batchspec", "run"],
-        cwd=world.root,
-        env=world.environ,
-        stderr=subprocess.DEVNULL,
-    ) as running:
-        deadline = time.monotonic() + 60
-        while not world.paid() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert world.run("plan") == DONE, world.story()
-        assert "in flight" in world.story()
-        assert world.run("status") == DONE, world.story()
-        assert world.run("show", "crash", "3") == DONE, world.story()
-        assert world.run() == REFUSED
-        assert "in use by" in world.story()
-        assert running.wait(timeout=120) == DONE
     world.judge(world.output())
 
 
