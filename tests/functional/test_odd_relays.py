@@ -39,6 +39,7 @@ class Answer:
     """``create``, ``results`` or ``read``."""
     body: bytes
     date: float
+    status: int = 200
     lost: bool = False
     """Nothing is passed on; the connection is closed."""
 
@@ -80,7 +81,7 @@ class Relay:
         if answer.lost:
             handler.close_connection = True
             return
-        handler.send_response_only(200)
+        handler.send_response_only(answer.status)
         handler.send_header("date", formatdate(answer.date, usegmt=True))
         handler.send_header("request-id", "req_relay")
         handler.send_header("content-length", str(len(answer.body)))
@@ -180,3 +181,21 @@ def test_a_lost_state_takes_in_what_an_odd_listing_shows(behind: Folder, relay: 
     assert finished.code == 0, finished.err
     assert relay.created == 1
     assert "0 requests submitted" in finished.out
+
+
+@pytest.mark.parametrize(("status", "runs"), [(429, 1), (404, 2)])
+def test_a_refusal_of_what_was_made_is_not_believed_for_long(
+    behind: Folder, relay: Relay, status: int, runs: int
+) -> None:
+    """A batch that was made although its create was refused is found before it is asked again."""
+    error = {"type": "error", "error": {"type": "rate_limit_error", "message": "later"}}
+
+    def change(answer: Answer) -> None:
+        if answer.call == "create":
+            answer.status, answer.body = status, json.dumps(error).encode()
+
+    relay.change = change
+    codes = [behind.batchspec("run").code for _ in range(runs)]
+    assert codes == [5] * (runs - 1) + [0]
+    assert relay.created == 1
+    assert len(behind.rows("out/job.jsonl")) == 2

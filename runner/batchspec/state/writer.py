@@ -146,7 +146,7 @@ class SqliteLedger(SqliteReader):
             self._move(tag, (S.ARMED, S.UNKNOWN), state=S.UNKNOWN, detail=detail)
 
     def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
-        """ARMED, UNKNOWN, ABANDONED or LOST_RESULTS → BOUND; the ballast makes room for it."""
+        """Whatever had no batch, or lost it, → BOUND; the ballast makes room for it."""
         try:
             self._bind(tag, batch_id, created_at)
         except Exception:
@@ -159,7 +159,7 @@ class SqliteLedger(SqliteReader):
         with self._transaction("bind"):
             self._move(
                 tag,
-                (S.ARMED, S.UNKNOWN, S.ABANDONED, S.LOST_RESULTS),
+                (S.ARMED, S.UNKNOWN, S.ABANDONED, S.REJECTED, S.LOST_RESULTS),
                 state=S.BOUND,
                 batch_id=batch_id,
                 created_at=created_at,

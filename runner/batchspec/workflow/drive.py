@@ -270,6 +270,9 @@ class Drive:
             headers=headers_of(job.loaded.spec, self.worker.session.project.config.api),
         )
         sent = yield from submit(self.worker, order, sight)
+        if sent is Sent.AGAIN:
+            job.chunks.appendleft(chunk)
+            return False
         if sent is Sent.TOO_LARGE:
             job.chunks.extendleft(reversed(halves(self.worker.session, chunk)))
         else:

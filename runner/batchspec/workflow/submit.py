@@ -42,6 +42,8 @@ class Sent(Enum):
     """Its outcome is open; nothing else may be armed before it is settled."""
     TOO_LARGE = auto()
     """The server wants smaller batches; nothing was made."""
+    AGAIN = auto()
+    """Refused as never made, but a batch appeared that may be it: look at the workspace first."""
     UNKNOWN_TOO_LARGE = auto()
     """A 413 without the API's error body (fact sheet §2.1): most likely nothing was made, but only
     the listing proves it. Smaller batches are wanted then."""
@@ -135,18 +137,37 @@ def _send(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, 
                 yield Uncertain(spec=order.spec, submission=chunk.tag, why=failure.message)
             if outcome is not None:
                 return outcome
-            if clock.elapsed() - started > patience_with(worker.session, failure, idle=True):
-                worker.ledger.release(chunk.tag, SubmissionState.ABANDONED, failure.message)
-                raise given_up("submitting a batch", failure) from failure
-            pause = pause_after(worker.session, failure, next(pauses))
-            why = f"submitting a batch: {failure.message}"
-            yield Waiting(why=why, seconds=pause, spec=order.spec)
-            clock.sleep(pause)
+            yield from _wait(worker, order, failure, started, next(pauses))
         except Stalled as stalled:
             yield Notice(message=stalled.message)
         else:
             return (yield from _bound(worker, order, batch))
-        sight = yield from look(worker)
+        before, sight = sight, (yield from look(worker))
+        if _appeared(worker, chunk, before, sight):
+            worker.ledger.release(chunk.tag, SubmissionState.ABANDONED, "refused")
+            return Sent.AGAIN
+
+
+def _wait(
+    worker: Worker, order: Order, failure: ApiFailure, started: float, pause: float
+) -> Generator[Event, None, None]:
+    """Pause before a create is made again; give the chunk up when that goes on for too long."""
+    session, tag = worker.session, order.chunk.tag
+    if session.clock.elapsed() - started > patience_with(session, failure, idle=True):
+        worker.ledger.release(tag, SubmissionState.ABANDONED, failure.message)
+        raise given_up("submitting a batch", failure) from failure
+    pause = pause_after(session, failure, pause)
+    why = f"submitting a batch: {failure.message}"
+    yield Waiting(why=why, seconds=pause, spec=order.spec)
+    session.clock.sleep(pause)
+
+
+def _appeared(worker: Worker, chunk: Chunk, before: Sight, now: Sight) -> bool:
+    """Tell whether a batch that may be this chunk's was listed since the refused create."""
+    seen = {batch.id for batch in before.page.batches} | worker.ledger.known_batches()
+    return any(
+        batch.counts.may_be(chunk.requests) and batch.id not in seen for batch in now.page.batches
+    )
 
 
 def _create(worker: Worker, order: Order, sight: Sight) -> Batch:

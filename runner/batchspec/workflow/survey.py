@@ -246,18 +246,22 @@ def _explain(
     return taken
 
 
+GIVEN_UP = (SubmissionState.ABANDONED, SubmissionState.REJECTED)
+"""Without a batch, as far as listings and refusals can be believed."""
+
+
 def _bind_late(worker: Worker, own: Submission, batch: Batch) -> Generator[Event, None, int]:
-    """A submission given up as never made, or still in doubt, has a batch after all."""
-    if own.state is SubmissionState.ABANDONED:
+    """A submission given up or refused as never made, or still in doubt, has a batch after all."""
+    if own.state in GIVEN_UP:
         yield Notice(
-            message=f"Batch {batch.id} of submission {own.tag} appeared after it was given up: "
-            "its questions may have been paid twice. Its answers are kept. Raise "
-            "`api.settle_seconds` if this workspace's listing is that slow.",
+            message=f"Batch {batch.id} of submission {own.tag} exists, although that was given up "
+            f"({own.detail or 'never made'}): what was asked again since then is paid twice. Its "
+            "answers are kept. Raise `api.settle_seconds` if this workspace's listing is slow.",
             warning=True,
         )
-    if own.state in (SubmissionState.ARMED, SubmissionState.UNKNOWN, SubmissionState.ABANDONED):
+    if own.state in (SubmissionState.ARMED, SubmissionState.UNKNOWN, *GIVEN_UP):
         worker.ledger.bind(own.tag, batch.id, batch.created_at)
-        if own.state is SubmissionState.ABANDONED and own.segment is not None:
+        if own.state in GIVEN_UP and own.segment is not None:
             worker.ledger.reclaim(own.tag, segment_claims(worker.session, own.segment))
         return own.requests
     yield Notice(
