@@ -137,8 +137,11 @@ def collect(
     submission: Submission,
     batch: Batch,
     judge: Callable[[bytes], Judge | None],
-) -> Generator[Event, None, None]:
+) -> Generator[Event, None, dict[Outcome, int]]:
     """Take in the results of one ended batch; its submission is BOUND or ENDED.
+
+    Returns:
+        What became of its questions.
 
     Raises:
         NetworkFailure: the results cannot be read now; a later run goes on.
@@ -152,7 +155,7 @@ def collect(
         if failure.kind is not FailureKind.NOT_FOUND:
             raise as_failure(failure, f"reading the results of {batch.id}") from failure
         yield from _lose(worker, submission, batch, failure)
-        return
+        return worker.ledger.outcomes(submission.tag)
     answered = take_in(worker, submission, answers, judge)
     outcomes = worker.ledger.outcomes(submission.tag)
     missing, canceled = (outcomes.get(o, 0) for o in (Outcome.MISSING, Outcome.CANCELED))
@@ -165,6 +168,7 @@ def collect(
         missing=missing,
         canceled=canceled,
     )
+    return outcomes
 
 
 def _expected(

@@ -14,6 +14,7 @@ from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.manifest import has_real_answers
 from batchspec.outputs.rows import Judge
+from batchspec.plan.model import Outcome
 from batchspec.spec.headers import headers_of
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, halves
@@ -152,8 +153,9 @@ class Drive:
                 continue
             self._gone_since.pop(submission.tag, None)
             if batch.status is ProcessingStatus.ENDED:
-                yield from collect(self.worker, submission, batch, self._judge_of(submission))
-                self._learn(submission)
+                judge = self._judge_of(submission)
+                outcomes = yield from collect(self.worker, submission, batch, judge)
+                self._learn(submission, outcomes)
                 collected += 1
         return collected
 
@@ -214,12 +216,11 @@ class Drive:
         judge = job.judge
         return lambda _digest: judge
 
-    def _learn(self, submission: Submission) -> None:
+    def _learn(self, submission: Submission, outcomes: dict[Outcome, int]) -> None:
         job = self.jobs.get(submission.spec)
         if job is None:
             return
         job.collected.append(submission.tag)
-        outcomes = self.worker.ledger.outcomes(submission.tag)
         job.learn(outcomes)
         if submission.tag == job.first and job.round == 1:
             job.stopped = job.stopped or job.first_batch_failed(outcomes)
