@@ -25,7 +25,7 @@ from batchspec.inputs.columns import Column, quote_identifier, quote_literal
 from batchspec.inputs.hardened import open_below
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 _FORMATS = {
@@ -48,6 +48,15 @@ _STRINGS = re.compile(
 )
 _CSV_TYPES = ["BOOLEAN", "BIGINT", "HUGEINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR"]
 """What a CSV column can become; times and zoned timestamps stay the text they are."""
+_TYPES = {
+    "text": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+}
+"""What a spec calls a column's type, and what DuckDB calls it."""
 _NEVER = "'-'"
 """A date format that no text has: with it the JSON reader leaves strings alone."""
 
@@ -78,7 +87,10 @@ def format_of(path: str) -> str | None:
 
 
 def table_query(
-    root: Path, paths: Sequence[str], describe: Callable[[str], tuple[Column, ...]]
+    root: Path,
+    paths: Sequence[str],
+    describe: Callable[[str], tuple[Column, ...]],
+    types: str | Mapping[str, str] | None = None,
 ) -> TableQuery:
     """Return the query that reads files of one format.
 
@@ -86,6 +98,7 @@ def table_query(
         root: The project root.
         paths: The files, relative to the root, in order.
         describe: Gives the columns of a query; used for JSON, whose columns need all records.
+        types: ``inputs.types`` of the spec.
 
     Raises:
         TableRefused: when the files do not belong together or have no usable header.
@@ -108,17 +121,29 @@ def table_query(
         with open_below(root, path):  # refuses links with their names, which DuckDB would not
             pass
     kind = formats.pop()
+    if types is not None and kind != "csv":
+        raise TableRefused(
+            "table-format",
+            f"inputs.types is set, and {paths[0]} is no CSV file",
+            "The other formats say themselves what their values are. Remove inputs.types.",
+        )
     files = "[" + ", ".join(quote_literal(f"{root}/{path}") for path in paths) + "]"
     together = "true" if len(paths) > 1 else "false"
     if kind == "parquet":
         options = f"union_by_name = {together}, hive_partitioning = false"
         return TableQuery(sql=f"FROM read_parquet({files}, {options})")
     if kind == "csv":
-        return _csv(root, paths, files, together)
+        return _csv(root, paths, files, together, types)
     return _json(files, f"format = '{kind}', union_by_name = {together}", describe)
 
 
-def _csv(root: Path, paths: Sequence[str], files: str, together: str) -> TableQuery:
+def _csv(
+    root: Path,
+    paths: Sequence[str],
+    files: str,
+    together: str,
+    types: str | Mapping[str, str] | None,
+) -> TableQuery:
     heads = {path: _head(root, path) for path in paths}
     separator = _separator(paths[0], heads[paths[0]])
     for path, head in heads.items():
@@ -128,13 +153,23 @@ def _csv(root: Path, paths: Sequence[str], files: str, together: str) -> TableQu
         " escape = '\"', comment = '', strict_mode = true, null_padding = false,"
         " allow_quoted_nulls = false, hive_partitioning = false, dateformat = '%Y-%m-%d',"
         f" timestampformat = '%Y-%m-%d %H:%M:%S', union_by_name = {together},"
-        f" auto_type_candidates = {_CSV_TYPES}"
+        f" auto_type_candidates = {_CSV_TYPES}{_given(types)}"
     )
 
     def query(sample: int) -> str:
         return f"FROM read_csv({files}, {options}, sample_size = {sample})"
 
     return TableQuery(sql=query(_SAMPLE_LINES), exact=query(-1))
+
+
+def _given(types: str | Mapping[str, str] | None) -> str:
+    """Return the options for the types that an author gave."""
+    if types is None:
+        return ""
+    if isinstance(types, str):
+        return ", all_varchar = true"
+    listed = ", ".join(f"{quote_literal(n)}: {quote_literal(_TYPES[t])}" for n, t in types.items())
+    return f", types = {{{listed}}}"
 
 
 def _json(files: str, options: str, describe: Callable[[str], tuple[Column, ...]]) -> TableQuery:

@@ -121,7 +121,7 @@ def _from_table(
     where = loaded.document.place(("inputs", "table"))
     try:
         paths = find_files(root, pattern)
-        query = table_query(root, paths, engine.names)
+        query = table_query(root, paths, engine.names, loaded.spec.inputs.types)
     except FileRefused as refused:
         return None, (_refused(f"the input {pattern} {refused.reason}", where),)
     except TableRefused as refused:

@@ -17,7 +17,7 @@ import jinja2
 
 from batchspec.clock import SystemClock
 from batchspec.inputs.columns import Column
-from batchspec.problems import Problem, has_errors
+from batchspec.problems import Problem, Severity, has_errors
 from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.assembly import Assembly, digest_of
 from batchspec.prompt.caching import Ttl
@@ -96,6 +96,8 @@ class Renderer:
         self.reads_files = any(slot.reads_file for slot in slots)
         self._vars = dict(scope.vars)
         self._key = scope.key
+        self.nulls: dict[str, int] = {}
+        """Texts in which a NULL of a column became the word None, by column."""
 
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Return the canonical JSON of one item's params, its files as references.
@@ -108,11 +110,36 @@ class Renderer:
         pieces = [self._pieces[0]]
         for slot, after in zip(self._slots, self._pieces[1:], strict=True):
             try:
-                pieces += (slot.encoded(scope), after)
+                encoded = slot.encoded(scope)
+                pieces += (encoded, after)
             except ItemError as error:
                 error.where = self._document.place(slot.template.text.path)
                 raise
+            if b"None" in encoded:
+                self._note_nulls(slot, row)
         return b"".join(pieces)
+
+    def _note_nulls(self, slot: Slot, row: Mapping[str, Any]) -> None:
+        """Count a text that shows a NULL as the word None, unless the template writes the word."""
+        if "None" not in slot.template.text.source:
+            for name in slot.template.found.columns:
+                if name in row and row[name] is None:
+                    self.nulls[name] = self.nulls.get(name, 0) + 1
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what rendering showed so far that was hardly meant."""
+        return tuple(
+            Problem(
+                code="null-in-prompt",
+                summary=f"prompts show missing values of {name} as the word None",
+                detail=f"{count:,} {'prompt does' if count == 1 else 'prompts do'}."
+                f' Leave such items out, or write {{{{ {name} or "" }}}} where it may be'
+                " missing; that is another question for these items alone.",
+                severity=Severity.WARNING,
+                where=self._document.place(("prompt",), key=True),
+            )
+            for name, count in sorted(self.nulls.items())
+        )
 
     def group(self, row: Mapping[str, Any]) -> bytes | None:
         """Return what the prefixes of items have in common that should travel together.

@@ -204,6 +204,8 @@ THEMES: tuple[Theme, ...] = (
         ("include-missing", "An included file cannot be read.", "Correct the name."),
         ("include-cycle", "Templates include each other in a circle.", "Break the circle."),
         ("name-clash", "A variable is named like a column.", "Rename the variable."),
+        ("null-in-prompt?", "A missing value stands in prompts as the word None.",
+         'Write `{{ column or "" }}`, or leave such items out.'),
         ("render-failed", "A template fails for an item, or writes nothing.",
          "Leave the item out, or handle it in the template."),
         ("bad-turns-file", "A line of a file of turns is no turn.", "Correct the line."),

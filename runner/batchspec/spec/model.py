@@ -51,12 +51,20 @@ class Sample(Record):
     seed: int = 0
 
 
+ColumnType = Literal["text", "integer", "number", "boolean", "date", "timestamp"]
+"""What a column of a CSV file can be said to hold."""
+
+
 class Inputs(Record):
     """Where items come from: exactly one of sql, files, table, rows."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"types"})
 
     sql: str | FileRef | None = None
     files: Annotated[tuple[str, ...] | None, Listed] = None
     table: str | None = None
+    types: Literal["text"] | dict[str, ColumnType] | None = None
+    """Of the columns of a CSV or TSV ``table``; None: found out from its values."""
     rows: tuple[JsonObject, ...] | None = None
     key: Annotated[tuple[str, ...] | None, Listed] = None
     """Columns naming an item; None only for ``files``, where it means ``path``."""

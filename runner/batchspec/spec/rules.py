@@ -74,6 +74,7 @@ RULES: tuple[Rule, ...] = (
     rules_checks.check_options,
     rules_checks.check_bounds,
     rules_checks.drift_of_outputs,
+    rules_settings.types_of_a_table,
     rules_settings.empty_budget,
     rules_settings.budget_above_project,
 )

@@ -26,6 +26,19 @@ def unknown_version(subject: Subject) -> Iterator[Problem]:
         )
 
 
+def types_of_a_table(subject: Subject) -> Iterator[Problem]:
+    """Warn of column types where there is no table."""
+    if subject.get("inputs", "types") is not None and subject.get("inputs", "table") is None:
+        yield subject.warning(
+            "no-effect",
+            ("inputs", "types"),
+            "inputs.types has no effect",
+            "It says what the columns of inputs.table hold. In inputs.sql, read_csv has an option"
+            " types of its own. Remove it.",
+            key=True,
+        )
+
+
 def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

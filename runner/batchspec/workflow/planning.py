@@ -267,7 +267,7 @@ def plan_one(
         batches=batches,
         canary=canary,
     )
-    return planned, problems + found
+    return planned, problems + found + renderer.problems()
 
 
 def _with_note_on_files(priced: Estimate, spec: Spec, batches: Sequence[Packed]) -> Estimate:

@@ -141,3 +141,17 @@ def test_sql_values_are_plain_python(values: Values) -> None:
             "h": 170141183460469231,
         }
     ]
+
+
+def test_the_types_of_columns_can_be_given(write: Write, values: Values) -> None:
+    """What is text stays as it is written, and a later row cannot change it."""
+    write({"a.csv": "id,zip,stars\n007,01.10,5\n8,true,4\n"})
+    given = "inputs: {table: a.csv, key: id, types: {id: text, zip: text, stars: integer}}"
+    assert values(given) == [
+        {"id": "007", "zip": "01.10", "stars": 5},
+        {"id": "8", "zip": "true", "stars": 4},
+    ]
+    assert [row["stars"] for row in values("inputs: {table: a.csv, key: id, types: text}")] == [
+        "5",
+        "4",
+    ]

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batchspec.inputs.columns import Column
+from batchspec.problems import Severity
 from batchspec.prompt.canonical import canonical_json
 from batchspec.prompt.request import compile_prompt
 from batchspec.spec.model import Api
@@ -191,3 +192,22 @@ def test_version_and_betas_are_part_of_the_identity(
     two = renderer_of(compiled(text, api=Api(betas=("a", "b"))))
     assert one.identity == two.identity == plain.identity.replace(b"[]", b'["a","b"]')
     assert one.render_digest != plain.render_digest
+
+
+def test_missing_values_in_prompts_are_told(
+    compiled: Compile, renderer_of: RendererOf, row: dict[str, Any]
+) -> None:
+    """The word None is sent as before; `null-in-prompt` says so, unless the template writes it."""
+    renderer = renderer_of(compiled('prompt: {user: "{{ id }}: {{ subject }}"}'))
+    renderer.render(row)
+    assert renderer.problems() == ()
+    empty = row | {"subject": None}
+    assert b": None" in renderer.render(empty)
+    (problem,) = renderer.problems()
+    assert (problem.code, problem.severity) == ("null-in-prompt", Severity.WARNING)
+    assert problem.summary == "prompts show missing values of subject as the word None"
+    assert problem.detail.startswith("1 prompt does. ")
+    for text in ('{{ subject or "." }}', "{{ subject or 'None' }}", "None {{ id }}"):
+        renderer = renderer_of(compiled(f"prompt: {{user: {json.dumps(text)}}}"))
+        renderer.render(empty)
+        assert renderer.problems() == ()
