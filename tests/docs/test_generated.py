@@ -69,8 +69,10 @@ def kind(schema: dict[str, Any], node: dict[str, Any]) -> str:
         return f"`{json.dumps(node['const'])}`"
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
-    if "anyOf" in node:
-        return " or ".join(kind(schema, choice) for choice in node["anyOf"])
+    types = node["type"] if isinstance(node.get("type"), list) else []
+    choices = node.get("anyOf", [{"type": one} for one in types])
+    if choices:
+        return " or ".join(kind(schema, choice) for choice in choices)
     if node.get("type") == "array":
         return f"list of {kind(schema, node.get('items', {}))}"
     if node.get("title") == "File":
