@@ -111,3 +111,21 @@ def test_what_cannot_be_compared_is_said(
     folder.write("out/triage.jsonl", "{}\n")
     done = folder.batchspec("diff", "triage", "--emulate", *arguments)
     assert (done.code, said in done.err) == (2, True), done.err
+
+
+def test_a_sample_of_a_chain_reads_what_stands(project: Any) -> None:
+    """A needed spec's whole output is what a sample is drawn from, and stays readable after it."""
+    second = (
+        SPEC.replace("name: triage", "name: second\nneeds: [triage]")
+        .replace("table: data/tickets.csv", "sql: SELECT key AS id, result AS subject FROM triage")
+        .replace("out/", "second/")
+    )
+    folder = project(
+        {"data/tickets.csv": DATA, "specs/triage.yaml": SPEC, "specs/second.yaml": second}
+    )
+    assert folder.batchspec("run", "--emulate").code == 0
+    sampled = folder.batchspec("run", "--emulate", "--sample", "3")
+    assert sampled.code == 0, sampled.err
+    assert "samples/second/triage.jsonl (3 rows" in sampled.out
+    assert "0 requests submitted" in sampled.out
+    assert "Nothing to submit" in folder.batchspec("plan", "--emulate").out

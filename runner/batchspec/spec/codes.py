@@ -92,6 +92,8 @@ THEMES: tuple[Theme, ...] = (
         ("unknown-spec", "The command line names a spec that is not there.", "Correct the name."),
         ("unknown-need", "`needs` names a spec that is not there.", "Correct the name."),
         ("broken-need", "A spec that is needed has problems of its own.", "Correct them."),
+        ("database-need", "A spec that is needed writes a database first.",
+         "Let it write a `.parquet` or `.jsonl` file first."),
         ("reserved-need", "A spec that is needed has the name of a table that is always there.",
          "Rename it."),
         ("needs-circle", "Specs need each other in a circle.", "Remove one of the needs."),

@@ -18,6 +18,7 @@ def family_problems(drafts: Sequence[Draft]) -> Iterator[Problem]:
     yield from _same_names(drafts)
     yield from _unknown_needs(drafts)
     yield from _reserved_needs(drafts)
+    yield from _databases_needed(drafts)
     yield from _circles(drafts)
     yield from _same_outputs(drafts)
 
@@ -96,6 +97,29 @@ def _reserved_needs(drafts: Sequence[Draft]) -> Iterator[Problem]:
                     f"{draft.name} needs {name}, and a table of that name is always there",
                     "SQL could not tell the two apart. Give the needed spec another name.",
                 )
+
+
+def _databases_needed(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    """Refuse to need a spec whose first output is a database, which SQL cannot read as a file."""
+    named = {draft.name: draft for draft in drafts}
+    for draft in drafts:
+        for number, name in enumerate(draft.needs):
+            if name in named and _first_output(named[name]).endswith(".duckdb"):
+                yield _problem(
+                    draft,
+                    "database-need",
+                    ("needs", number),
+                    f"{draft.name} needs {name}, whose first output is a database",
+                    f"The first output is what others read. Let {name} write a .parquet or .jsonl"
+                    " file first, and the database after it.",
+                )
+
+
+def _first_output(draft: Draft) -> str:
+    outputs = None if draft.document is None else draft.document.get("outputs")
+    first = outputs[0] if isinstance(outputs, list) and outputs else outputs
+    path = first.get("path") if isinstance(first, dict) else None
+    return path if isinstance(path, str) else ""
 
 
 def _circles(drafts: Sequence[Draft]) -> Iterator[Problem]:

@@ -78,7 +78,7 @@ def finish(
             yield from checks
         answered = [s for s in ledger.submissions() if s.tag in tags]
         _receipts(session, engine, answered, written, checks)
-        if written:
+        if written and not session.sampled:
             keep_reading(session.reading_path(job.name), *written[0])
         yield from _name_failures(engine, results, job)
         verdicts = [

@@ -37,6 +37,9 @@ def upstream_of(
         loaded: The spec.
         plan_of: Gives the plan of a needed spec; None when it cannot be planned.
     """
+    if session.sampled:
+        # A sample is drawn from what stands: the needed specs themselves are only sampled now.
+        return standing_upstream(session.project.root, loaded, (session,))
     relations: dict[str, str] = {}
     waiting: list[str] = []
     for needed in loaded.needed:
