@@ -117,7 +117,9 @@ def test_a_sample_of_a_chain_reads_what_stands(project: Any) -> None:
     """A needed spec's whole output is what a sample is drawn from, and stays readable after it."""
     second = (
         SPEC.replace("name: triage", "name: second\nneeds: [triage]")
-        .replace("table: data/tickets.csv", "sql: SELECT key AS id, result AS subject FROM triage")
+        .replace(
+            "table: data/tickets.csv", "sql: 'SELECT key AS id, result AS subject FROM triage'"
+        )
         .replace("out/", "second/")
     )
     folder = project(
