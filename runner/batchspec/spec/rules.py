@@ -39,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     rules_tools.tool_shapes,
     rules_tools.tool_names,
     rules_tools.strict_tools,
+    rules_tools.schemas_together,
     rules_tools.tool_choice,
     rules_values.stop_sequences,
     rules_values.metadata,

@@ -59,6 +59,24 @@ def is_sent(subject: Subject) -> bool:
     )
 
 
+def sent_schema(subject: Subject) -> dict[str, Any] | None:
+    """Return the schema that is sent, divided where it is; None: none is, or it cannot be read."""
+    value = subject.get(*_SCHEMA)
+    if not isinstance(value, dict) or not is_sent(subject):
+        return None
+    if value.keys() == {"file"} and isinstance(value["file"], str):
+        path = subject.root / value["file"]
+        if complaint(value["file"], subject.root) is not None or not path.is_file():
+            return None
+        try:
+            value = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+    if not isinstance(value, dict):
+        return None
+    return divided(value).sent if subject.get("response", "send") == "subset" else value
+
+
 def schema_subset(subject: Subject) -> Iterator[Problem]:
     """Refuse a schema that the API could not compile: every row of the batch would fail."""
     value = subject.get(*_SCHEMA)

@@ -8,7 +8,8 @@ from typing import Any
 
 from batchspec.problems import Problem
 from batchspec.spec.document import NodePath, dotted, shown
-from batchspec.spec.schema_subset import subset_findings
+from batchspec.spec.rules_response import sent_schema
+from batchspec.spec.schema_subset import TOO_COMPLEX, complexity, over_limits, subset_findings
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import kind_of, listing, nearest
 
@@ -92,6 +93,24 @@ def strict_tools(subject: Subject) -> Iterator[Problem]:
                 finding.detail,
                 key=True,
             )
+
+
+def schemas_together(subject: Subject) -> Iterator[Problem]:
+    """Refuse schemas that are too complex together: the limits are those of one request."""
+    tools = [tool.get("input_schema") for _, tool in _tools(subject) if tool.get("strict") is True]
+    schemas = [schema for schema in (*tools, sent_schema(subject)) if isinstance(schema, dict)]
+    parts = [complexity(schema) for schema in schemas]
+    if not tools or any(any(over_limits(*part)) for part in parts):
+        return
+    optional, unions = (sum(column) for column in zip(*parts, strict=True)) if parts else (0, 0)
+    for what in over_limits(optional, unions):
+        yield subject.error(
+            "schema-too-complex",
+            _TOOLS,
+            f"the strict tools and the response schema together have {what}",
+            TOO_COMPLEX,
+            key=True,
+        )
 
 
 def tool_choice(subject: Subject) -> Iterator[Problem]:

@@ -32,6 +32,10 @@ FORMATS = frozenset(
 MANY = ("properties", "$defs", "definitions")
 """Keywords whose value has a schema for each of its names."""
 _LISTS = ("anyOf", "allOf")
+TOO_COMPLEX = (
+    "The API answers 'Schema is too complex for compilation' for every request. Require more"
+    " properties, or ask for less at once."
+)
 COMPLEX_PATTERN = re.compile(r"\(\?[=!<]|\\[1-9]")
 
 _INSTEAD = {
@@ -225,24 +229,29 @@ def _returns(schema: dict[str, Any], target: str) -> bool:
     return False
 
 
-def _limits(schema: dict[str, Any]) -> Iterator[Finding]:
+def complexity(schema: dict[str, Any]) -> tuple[int, int]:
+    """Return how many optional properties a schema has, and how many with several types."""
     optional = unions = 0
     for _, part in _parts(schema, ()):
         properties, required = _dict(part, "properties"), _list(part, "required")
         optional += sum(name not in required for name in properties)
         unions += sum(_is_union(inner) for inner in properties.values())
+    return optional, unions
+
+
+def over_limits(optional: int, unions: int) -> Iterator[str]:
+    """Yield what one request has too much of, in words that follow "has" or "have"."""
     for count, most, what in (
         (optional, MAX_OPTIONAL, "optional properties"),
         (unions, MAX_UNIONS, "properties with several types"),
     ):
         if count > most:
-            yield Finding(
-                code="schema-too-complex",
-                path=(),
-                summary=f"has {count} {what}, and {most} are the most",
-                detail="The API answers 'Schema is too complex for compilation' for every request."
-                " Require more properties, or ask for less at once.",
-            )
+            yield f"{count} {what}, and {most} are the most"
+
+
+def _limits(schema: dict[str, Any]) -> Iterator[Finding]:
+    for what in over_limits(*complexity(schema)):
+        yield Finding(code="schema-too-complex", path=(), summary=f"has {what}", detail=TOO_COMPLEX)
 
 
 def _is_union(part: Any) -> bool:

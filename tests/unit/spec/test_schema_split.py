@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
 from batchspec.spec.schema_split import divided
-from batchspec.spec.schema_subset import subset_findings
+from batchspec.spec.schema_subset import ALLOWED, subset_findings
 
 
 def closed(**properties: Any) -> dict[str, Any]:
@@ -100,3 +103,47 @@ def test_the_schema_itself_is_left_alone() -> None:
     schema = closed(n={"type": "integer", "minimum": 1})
     divided(schema)
     assert schema == closed(n={"type": "integer", "minimum": 1})
+
+
+CASES = Path(__file__).parents[2] / "cases/invalid"
+WHOLE = {
+    "schema-keyword-all-of-ref",
+    "schema-keyword-pattern-broken",
+    "schema-keyword-pattern-properties",
+    "schema-keyword-prefix-items",
+    "schema-keyword-unevaluated-properties",
+    "schema-open-object-map",
+    "schema-open-object-true",
+    "schema-reference-circle",
+    "schema-reference-external",
+    "schema-reference-nowhere",
+}
+"""Cases whose schema cannot be divided: something else would be asked for."""
+LIMITS = ("schema-keyword-*.yaml", "schema-open-object-*.yaml", "schema-reference-*.yaml")
+
+
+@pytest.mark.parametrize(
+    "case", [path for glob in LIMITS for path in sorted(CASES.glob(glob))], ids=lambda p: p.stem
+)
+def test_each_refused_keyword_is_divided_or_stays_refused(case: Path) -> None:
+    """Either the keyword is kept back by its pointer, or the division is refused like the whole."""
+    schema = YAML(typ="safe", pure=True).load(case.read_text())["response"]["schema"]
+    told = case.with_suffix(".expected").read_text()
+    pointer = re.search(r"The place in the schema is (/\S+)\.", told)
+    assert pointer is not None
+    found = divided(schema)
+    refused = list(subset_findings(found.sent))
+    assert bool(refused) == (case.stem in WHOLE)
+    assert ("response.send: subset" in told) == (case.stem not in WHOLE)
+    if not refused:
+        (kept,) = found.kept
+        assert kept.removesuffix("/additionalProperties") == pointer[1]
+
+
+def test_every_keyword_of_json_schema_is_sent_or_has_a_case() -> None:
+    """What JSON Schema can say and structured outputs cannot is refused by a case of its name."""
+    words = set(Draft202012Validator.VALIDATORS)
+    seen = "".join(path.read_text() for path in CASES.glob("schema-*.expected"))
+    told = set(re.findall(r"the response schema uses (\S+)$", seen, re.MULTILINE))
+    assert len(words) > 30
+    assert words - ALLOWED - told == set()
