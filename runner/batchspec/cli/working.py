@@ -56,6 +56,7 @@ def work_on_specs(
     session = open_session(
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
+    session.left_out = has_errors(problems)
     with session:
         done = follow(work(session, selection.specs), display_for(terminal), also=summary.add)
     collect = command_of("collect", emulate=args.emulate)

@@ -159,3 +159,5 @@ class Plan:
     specs: tuple[SpecPlan, ...]
     state: dict[str, Any] = field(default_factory=dict)
     """``lineage`` and ``serial`` of the state the plan was made against."""
+    digest: str = field(default="", compare=False)
+    """Digest of the file that it was read from; empty: it was not saved."""

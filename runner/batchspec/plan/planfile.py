@@ -70,6 +70,7 @@ def read_plan(path: Path) -> Plan:
         return Plan(
             specs=tuple(read_spec(spec, specs[spec["name"]]) for spec in document["specs"]),
             state=document.get("state", {}),
+            digest=document["digest"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"{path} is not a plan: one of its changes is none.", hint=_AGAIN) from error

@@ -8,14 +8,16 @@ database has to offer to take its place.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from batchspec.clock import Clock
 from batchspec.errors import Refused, StateFailure
 from batchspec.plan.model import Outcome
 from batchspec.state.files import RememberedFile
+from batchspec.state.history import RunRecord, Transition
 from batchspec.state.model import Submission, SubmissionState, Verdict
 
 Claim = tuple[bytes, int]
@@ -80,6 +82,14 @@ class LedgerReader(Protocol):
         """Return one submission."""
         ...
 
+    def runs(self) -> Iterator[RunRecord]:
+        """Yield the commands that are remembered, the newest first."""
+        ...
+
+    def transitions(self) -> Iterator[Transition]:
+        """Yield the steps of submissions that are remembered, in the order of their writing."""
+        ...
+
     def known(self, digest: bytes) -> Known | None:
         """Return what is known of one question."""
         ...
@@ -117,7 +127,21 @@ class LedgerReader(Protocol):
 
 
 class Ledger(LedgerReader, Protocol):
-    """The writing side, for the holder of the lease."""
+    """The writing side, for the holder of the lease.
+
+    Each method that brings a submission into another state remembers that step, in the same
+    transaction, with the time of `clock` and the command that was last recorded.
+    """
+
+    clock: Clock
+    """Tells the times of steps, which are for people."""
+
+    def record(self, run: RunRecord) -> None:
+        """Remember a command; a record of the same run is replaced, and keeps its place.
+
+        Fenced like every write, but no move of the state: the serial stays.
+        """
+        ...
 
     def prepare(self, submission: Submission, claims: Iterable[Claim]) -> None:
         """Record an intent and claim its questions, in one transaction.

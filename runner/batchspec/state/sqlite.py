@@ -15,6 +15,13 @@ import pyarrow.parquet as pq
 from batchspec.durable import disk_errors
 from batchspec.errors import StateFailure
 from batchspec.plan.model import Outcome
+from batchspec.state.history import (
+    RunRecord,
+    Transition,
+    history_complaints,
+    read_runs,
+    read_transitions,
+)
 from batchspec.state.ledger import Known
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.state.tables import (
@@ -163,6 +170,16 @@ class SqliteReader:
             row = self._db.execute(f"{_SELECT} WHERE tag = ?", (tag,)).fetchone()
             return None if row is None else from_row(row)
 
+    def runs(self) -> Iterator[RunRecord]:
+        """Yield remembered commands, the newest first."""
+        with sqlite_errors(self._path):
+            yield from read_runs(self._db)
+
+    def transitions(self) -> Iterator[Transition]:
+        """Yield remembered steps of submissions, in the order in which they were written."""
+        with sqlite_errors(self._path):
+            yield from read_transitions(self._db)
+
     def known(self, digest: bytes) -> Known | None:
         """Return what is known of one question."""
         with sqlite_errors(self._path):
@@ -288,6 +305,7 @@ class SqliteReader:
                     "before_outcome, sum FROM claims"
                 )
             )
+            found.extend(history_complaints(self._db))
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
             return (*found, f"cannot be read: {error}")
         if damaged:

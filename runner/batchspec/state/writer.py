@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from batchspec.clock import Clock, SystemClock
 from batchspec.crashpoints import reached
 from batchspec.errors import Refused
 from batchspec.plan.model import Outcome
+from batchspec.state.claims import CLAIM, claim_rows, refuse_taken, verdict_rows
 from batchspec.state.files import TABLE, RememberedFile, read_files, write_files
-from batchspec.state.ledger import Armed, Claim, ClaimConflict, Fenced
+from batchspec.state.history import TABLES, RunRecord, Transition, write_run, write_transition
+from batchspec.state.ledger import Armed, Claim, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.state.sqlite import SqliteReader, connect, sqlite_errors
 from batchspec.state.tables import (
@@ -22,10 +25,8 @@ from batchspec.state.tables import (
     FORMAT_VERSION,
     KEY_LABEL,
     SCHEMA,
-    claim_sum,
     from_row,
     row_sum,
-    sum_tail,
     to_row,
 )
 
@@ -55,16 +56,19 @@ class SqliteLedger(SqliteReader):
         self._ballast = path.with_name("ballast")
         self.gen = 0
         """Generation of the lease this process holds; 0: none, every write is refused."""
+        self.clock: Clock = SystemClock()
+        self._run = ""
 
     @contextlib.contextmanager
-    def _transaction(self, name: str) -> Iterator[sqlite3.Connection]:
+    def _transaction(self, name: str, *, moves: bool = True) -> Iterator[sqlite3.Connection]:
         reached(f"{name}:before")
         with sqlite_errors(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._need_lease()
                 yield self._db
-                self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'serial'")
+                if moves:
+                    self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'serial'")
                 reached(f"{name}:inside")
                 self._db.execute("COMMIT")
             except BaseException:
@@ -94,12 +98,21 @@ class SqliteLedger(SqliteReader):
                 "moved it.",
                 hint="Run `batchspec status` to see what is going on.",
             )
+        new = dataclasses.replace(old, **changes)
         assignments = ", ".join(f"{column} = ?" for column in (*COLUMNS, "sum"))
         self._db.execute(
             f"UPDATE submissions SET {assignments} WHERE id = ?",  # noqa: S608 - our own names
-            [*to_row(dataclasses.replace(old, **changes)), number],
+            [*to_row(new), number],
         )
+        if new.state is not old.state:
+            self._step(new)
         return number
+
+    def _step(self, now: Submission) -> None:
+        step = Transition(
+            tag=now.tag, state=now.state, at=self.clock.now(), run=self._run, detail=now.detail
+        )
+        write_transition(self._db, step)
 
     def _insert(self, submission: Submission) -> int:
         marks = ", ".join("?" for _ in (*COLUMNS, "sum"))
@@ -112,16 +125,23 @@ class SqliteLedger(SqliteReader):
                 "INSERT INTO meta VALUES (?, ?)",
                 (f"{KEY_LABEL}{submission.tag}", submission.key_label),
             )
+        self._step(submission)
         return int(cursor.lastrowid or 0)
+
+    def record(self, run: RunRecord) -> None:
+        """Remember a command; see `Ledger.record`."""
+        with self._transaction("record", moves=False):
+            write_run(self._db, run)
+        self._run = run.run
 
     def prepare(self, submission: Submission, claims: Iterable[Claim]) -> None:
         """Record an intent and claim its questions; see `Ledger.prepare`."""
         with self._transaction("prepare"):
             number = self._insert(submission)
             before = self._db.total_changes
-            rows = _claim_rows(number, claims)
-            self._db.executemany(_CLAIM, rows)
-            _refuse_taken(len(rows) - (self._db.total_changes - before))
+            rows = claim_rows(number, claims)
+            self._db.executemany(CLAIM, rows)
+            refuse_taken(len(rows) - (self._db.total_changes - before))
 
     def arm(self, tag: str, armed: Armed) -> None:
         """PREPARED → ARMED; see `Ledger.arm`."""
@@ -172,8 +192,8 @@ class SqliteLedger(SqliteReader):
         with self._transaction("reclaim"):
             number, _ = self._get(tag)
             before = self._db.total_changes
-            rows = _claim_rows(number, claims)
-            self._db.executemany(_CLAIM, rows)
+            rows = claim_rows(number, claims)
+            self._db.executemany(CLAIM, rows)
             return self._db.total_changes - before
 
     def keep_ballast(self) -> None:
@@ -214,7 +234,7 @@ class SqliteLedger(SqliteReader):
         self._db.executemany(
             "UPDATE claims SET outcome = ?, sum = ?, before_submission = NULL, "
             "before_outcome = NULL WHERE digest = ? AND submission = ? AND attempt = ?",
-            _verdict_rows(number, verdicts),
+            verdict_rows(number, verdicts),
         )
 
     def lose(self, tag: str, detail: str) -> None:
@@ -328,52 +348,6 @@ class SqliteLedger(SqliteReader):
             self.gen = self._db.execute("SELECT gen FROM lease").fetchone()["gen"]
 
 
-_TAKEN = ", ".join(
-    str(int(outcome)) for outcome in (Outcome.IN_FLIGHT, Outcome.SUCCEEDED, Outcome.UNCHECKED)
-)
-_CLAIM = f"""
-INSERT INTO claims VALUES (?1, ?2, ?3, 0, NULL, NULL, ?4)
-ON CONFLICT (digest) DO UPDATE SET
-  submission = ?2, attempt = ?3, outcome = 0,
-  before_submission = submission, before_outcome = outcome,
-  sum = row_sum(?1, ?2, ?3, 0, submission, outcome)
-WHERE outcome NOT IN ({_TAKEN}) AND attempt < ?3
-"""  # noqa: S608 - integers
-"""Claims a question that is new, or whose last answer may be asked again; else changes nothing."""
-
-
-def _claim_rows(number: int, claims: Iterable[Claim]) -> list[tuple[bytes, int, int, int]]:
-    """Return the values of `_CLAIM`, in the order of the table's pages."""
-    ordered = sorted(claims)
-    tails = {
-        attempt: sum_tail(number, attempt, 0, None, None) for attempt in {a for _, a in ordered}
-    }
-    return [
-        (digest, number, attempt, claim_sum(digest, tails[attempt])) for digest, attempt in ordered
-    ]
-
-
-def _verdict_rows(
-    number: int, verdicts: Iterable[Verdict]
-) -> list[tuple[int, int, bytes, int, int]]:
-    """Return outcome, checksum, digest, submission and attempt, in the order of the pages."""
-    ordered = sorted((v.digest, v.attempt, int(v.outcome)) for v in verdicts)
-    tails = {said: sum_tail(number, *said, None, None) for said in {(a, o) for _, a, o in ordered}}
-    return [
-        (outcome, claim_sum(digest, tails[attempt, outcome]), digest, number, attempt)
-        for digest, attempt, outcome in ordered
-    ]
-
-
-def _refuse_taken(count: int) -> None:
-    if count:
-        raise ClaimConflict(
-            f"{count} questions of this submission were asked or answered since the plan was "
-            "made; asking them again would pay twice.",
-            hint="Run the command again: it plans against the state as it is now.",
-        )
-
-
 def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
@@ -389,5 +363,6 @@ def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) 
                 ("serial", 0),
             ],
         )
-    connection.execute(TABLE)
+    for table in (TABLE, *TABLES):
+        connection.execute(table)
     connection.execute("COMMIT")

@@ -12,6 +12,7 @@ from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.options import DONE, RunOptions, RunResult
 from batchspec.workflow.patience import patiently
+from batchspec.workflow.recording import recorded
 from batchspec.workflow.rounds import Rounds
 from batchspec.workflow.worker import Worker
 
@@ -33,31 +34,39 @@ def cancel_specs(
         if not ledger.submissions(OPEN):
             yield Notice(message="Nothing is in flight.")
             return RunResult(exit_code=DONE)
-        rounds = Rounds(session=session, ledger=ledger, options=RunOptions())
-        jobs = {job.name: job for job in rounds.jobs(specs)}
-        worker = Worker(session=session, ledger=ledger, api=session.api())
-        drive = Drive(worker=worker, jobs=jobs, judge=rounds.judge_of)
-        drive.resume()
-        canceled: set[str] = set()
-        pauses = session.waits.polls()
-        while True:
-            pause, _ = yield from drive.settle()
-            for submission in drive.open():
-                if (everything or submission.spec in names) and submission.tag not in canceled:
-                    canceled.add(submission.tag)
-                    yield from _cancel(worker, submission)
-            yield from drive.poll(force=True)
-            left = [s for s in drive.open() if everything or s.spec in names]
-            if not left and not drive.doubts:
-                return RunResult(exit_code=DONE)
-            wait = next(pauses)
-            yield Waiting(
-                why="waiting for canceled batches to end",
-                seconds=wait,
-                open_batches=len(left),
-                open_requests=sum(submission.requests for submission in left),
-            )
-            session.clock.sleep(min(wait, pause) if pause else wait)
+        with recorded(session, ledger, "cancel", () if everything else sorted(names)):
+            rounds = Rounds(session=session, ledger=ledger, options=RunOptions())
+            jobs = {job.name: job for job in rounds.jobs(specs)}
+            worker = Worker(session=session, ledger=ledger, api=session.api())
+            drive = Drive(worker=worker, jobs=jobs, judge=rounds.judge_of)
+            yield from _cancel_all(drive, lambda s: everything or s.spec in names)
+    return RunResult(exit_code=DONE)
+
+
+def _cancel_all(drive: Drive, wanted: Callable[[Submission], bool]) -> Generator[Event, None, None]:
+    """Cancel the wanted submissions that are open, and wait until they are taken in."""
+    session = drive.worker.session
+    drive.resume()
+    canceled: set[str] = set()
+    pauses = session.waits.polls()
+    while True:
+        pause, _ = yield from drive.settle()
+        for submission in filter(wanted, drive.open()):
+            if submission.tag not in canceled:
+                canceled.add(submission.tag)
+                yield from _cancel(drive.worker, submission)
+        yield from drive.poll(force=True)
+        left = [*filter(wanted, drive.open())]
+        if not left and not drive.doubts:
+            return
+        wait = next(pauses)
+        yield Waiting(
+            why="waiting for canceled batches to end",
+            seconds=wait,
+            open_batches=len(left),
+            open_requests=sum(submission.requests for submission in left),
+        )
+        session.clock.sleep(min(wait, pause) if pause else wait)
 
 
 def _cancel(worker: Worker, submission: Submission) -> Generator[Event, None, None]:

@@ -50,6 +50,8 @@ class Session:
     randomness: Callable[[int], bytes] = os.urandom
     sampled: bool = False
     """Specs are run on a sample of their items, apart from what runs of all items left."""
+    left_out: bool = False
+    """Specs with problems were left out, so that a command that is done ends with their code."""
     client: BatchApi | None = None
     """The way to the API; None: opened from the project's settings when it is first needed."""
     ledgers: Callable[[Path, Callable[[int], bytes]], SqliteLedger] = SqliteLedger
@@ -150,6 +152,7 @@ class Session:
             StateLocked: when another living process is the writer.
         """
         ledger = self.ledgers(self.ledger_path, self.randomness)
+        ledger.clock = self.clock
         try:
             with held(ledger, self.state_dir, operation, self.clock):
                 self._doubt_survey(ledger)

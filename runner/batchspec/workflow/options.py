@@ -35,6 +35,15 @@ class RunOptions:
     retries allow. `apply` submits what its plan says once, and nothing more."""
     expect: Callable[[Plan], None] | None = None
     """Called with the first plan before anything is submitted; raises to refuse (`apply`)."""
+    plan_digest: str = ""
+    """Digest of the saved plan that is applied; empty: the run makes its own."""
+
+    @property
+    def command(self) -> str:
+        """The command whose run this is, as it is typed."""
+        if not self.submit:
+            return "collect"
+        return "run" if self.expect is None else "apply"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

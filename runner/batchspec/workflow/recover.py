@@ -14,6 +14,7 @@ from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import DONE, PROBLEMS, RunOptions, RunResult
+from batchspec.workflow.recording import recorded
 from batchspec.workflow.rounds import Rounds
 from batchspec.workflow.submit import look
 from batchspec.workflow.survey import Wanted, survey
@@ -28,7 +29,11 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
     was answered. A spec that cannot be planned is no obstacle: its answers are taken in unchecked.
     """
     problems: list[Problem] = []
-    with session.writer("recover") as ledger:
+    names = [loaded.spec.name for loaded in specs]
+    with (
+        session.writer("recover") as ledger,
+        recorded(session, ledger, "recover", names) as recording,
+    ):
         rounds = Rounds(session=session, ledger=ledger, options=RunOptions())
         jobs = {job.name: job for job in rounds.jobs(specs)}
         for job in jobs.values():
@@ -44,8 +49,8 @@ def recover(session: Session, specs: Sequence[LoadedSpec]) -> Generator[Event, N
         yield from drive.poll(force=True)
         yield from mend(worker)
         yield Notice(message=_summary(taken, jobs))
-    code = PROBLEMS if has_errors(problems) else DONE
-    return RunResult(exit_code=code, problems=tuple(problems))
+        recording.exit_code = PROBLEMS if has_errors(problems) else DONE
+    return RunResult(exit_code=recording.exit_code, problems=tuple(problems))
 
 
 def _find_lost(worker: Worker) -> Generator[Event, None, None]:

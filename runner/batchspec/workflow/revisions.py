@@ -9,11 +9,21 @@ from pathlib import Path
 from batchspec.errors import UsageFailure
 
 _PIECE = 1 << 20
+_SECONDS = 20.0
+"""A repository that takes longer to answer is left unasked."""
+_READ_ONLY = (
+    "--no-optional-locks",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+)
+"""Git writes nothing and starts no program that the repository's settings name."""
 
 
 def has_revision(root: Path, revision: str) -> bool:
     """Tell whether the folder is in a git repository that has this revision."""
-    done = _git(
+    done = git(
         root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
     )
     return done is not None and done.returncode == 0
@@ -34,7 +44,7 @@ def fetch(root: Path, revision: str, paths: Iterable[str], folder: Path) -> dict
     Raises:
         UsageFailure: Git cannot read them.
     """
-    prefix = _git(root, "rev-parse", "--show-prefix")
+    prefix = git(root, "rev-parse", "--show-prefix")
     begin = "" if prefix is None else prefix.stdout.decode().strip()
     found: dict[str, Path] = {}
     with subprocess.Popen(
@@ -78,14 +88,15 @@ def _copy(process: subprocess.Popen[bytes], name: str, target: Path) -> bool:
     return True
 
 
-def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
-    """Run git; None when there is none."""
+def git(root: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+    """Ask git; None when there is none, or when it gives no answer."""
     try:
         return subprocess.run(  # noqa: S603 - a fixed program, and no shell
-            ["git", *arguments],  # noqa: S607 - found as every git command is
+            ["git", *_READ_ONLY, *arguments],  # noqa: S607 - found as every git command is
             cwd=root,
             capture_output=True,
             check=False,
+            timeout=_SECONDS,
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None

@@ -19,6 +19,7 @@ from batchspec.workflow.drive import Drive
 from batchspec.workflow.finish import unfinished
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions, RunResult
+from batchspec.workflow.recording import Recording, recorded
 from batchspec.workflow.rounds import Rounds, promote_baseline
 from batchspec.workflow.worker import Worker
 
@@ -34,9 +35,15 @@ def run_specs(
         Failure: the environment does not let it go on; what was submitted goes on, and the next
             run resumes it.
     """
-    with session.writer("run" if options.submit else "collect") as ledger:
+    names = [loaded.spec.name for loaded in specs]
+    with (
+        session.writer(options.command) as ledger,
+        recorded(session, ledger, options.command, names) as recording,
+    ):
         rounds = Rounds(session=session, ledger=ledger, options=options)
-        run = _Run(session=session, ledger=ledger, options=options, rounds=rounds)
+        run = _Run(
+            session=session, ledger=ledger, options=options, rounds=rounds, recording=recording
+        )
         return (yield from run.go(specs))
 
 
@@ -55,6 +62,7 @@ class _Run:
     ledger: SqliteLedger
     options: RunOptions
     rounds: Rounds
+    recording: Recording
     jobs: list[Job] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
@@ -71,6 +79,7 @@ class _Run:
         if not self.options.submit:
             self._leave_out_broken()
         plan = self.rounds.plan()
+        self.recording.planned(plan, self.options.plan_digest)
         if not has_errors(self.problems):
             if self.options.expect is not None:
                 self.options.expect(plan)
@@ -84,7 +93,8 @@ class _Run:
                     yield from self._work()
             yield from self._leave()
         problems = tuple(self.left_out + self.problems)
-        return RunResult(exit_code=self._exit_code(), problems=problems, plan=plan)
+        self.recording.exit_code = self._exit_code()
+        return RunResult(exit_code=self.recording.exit_code, problems=problems, plan=plan)
 
     def _leave_out_broken(self) -> None:
         """Go on without specs that cannot be planned: paid answers are taken in all the same.

@@ -12,6 +12,7 @@ from batchspec.durable import disk_errors, publish
 from batchspec.errors import Refused, StateFailure, UsageFailure
 from batchspec.state.sqlite import SqliteReader
 from batchspec.workflow.context import Session
+from batchspec.workflow.recording import recorded
 
 PARTS = ("ledger.db", "segments", "items")
 """What a state is; the cache is derived from it, locks and downloads belong to a machine."""
@@ -76,7 +77,8 @@ def import_state(session: Session, source: Path) -> int:
                 path.replace(session.state_dir / path.name)
         finally:
             _remove(folder)
-    return count
+    with session.writer("state import") as ledger, recorded(session, ledger, "state import"):
+        return count
 
 
 def _unpack(source: Path, folder: Path) -> None:

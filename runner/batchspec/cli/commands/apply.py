@@ -70,6 +70,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         assume_foreign=args.assume_foreign,
         rounds=1,
         expect=lambda current: require_fresh(saved, current),
+        plan_digest=saved.digest,
     )
     selecting = Selecting(
         project=args.project,

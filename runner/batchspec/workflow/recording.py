@@ -1,0 +1,141 @@
+"""Writing the history: a record when a command begins, again when its plan is known, at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+import batchspec
+from batchspec.errors import DiskFailure, Failure, StateFailure
+from batchspec.plan.model import Plan
+from batchspec.state.history import RunRecord
+from batchspec.state.ledger import Ledger
+from batchspec.state.model import OPEN
+from batchspec.workflow.context import Session
+from batchspec.workflow.options import DONE, PROBLEMS
+from batchspec.workflow.provenance import actor, checkout, ci_url
+
+_INTERRUPTED: Final = 130
+_DISK: Final = 5
+_BUG: Final = 70
+"""Exit codes that the command line gives to what is raised; see its boundary."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """The record of a command that is at work.
+
+    Attributes:
+        session: The session.
+        ledger: Where it is kept.
+        record: What is known so far.
+        kept: Whether it is written at all.
+        exit_code: With which the command ends, unless something is raised.
+    """
+
+    session: Session
+    ledger: Ledger
+    record: RunRecord
+    kept: bool = True
+    exit_code: int = DONE
+
+    def planned(self, plan: Plan, digest: str = "") -> None:
+        """Add what the first plan says; durable at once when something is to be submitted.
+
+        Args:
+            plan: The plan.
+            digest: Digest of the saved plan that is applied.
+        """
+        most = [spec.estimate.usd_max for spec in plan.specs if spec.requests]
+        known = [usd for usd in most if usd is not None]
+        self.record = replace(
+            self.record,
+            plan_digest=digest,
+            items=sum(spec.counts.submit for spec in plan.specs),
+            requests=sum(spec.requests for spec in plan.specs),
+            usd_max=sum(known, Decimal(0)) if len(known) == len(most) else None,
+        )
+        if self.record.requests:
+            self.write()
+
+    def write(self) -> None:
+        """Make what is known so far durable."""
+        if self.kept:
+            self.ledger.record(self.record)
+
+    def end(self, exit_code: int, failure: str = "") -> None:
+        """Record the end. What the command did stands, even where this cannot be written."""
+        if exit_code == DONE and self.session.left_out:
+            exit_code = PROBLEMS
+        self.record = replace(
+            self.record,
+            ended_at=self.session.clock.now(),
+            exit_code=exit_code,
+            failure=failure,
+        )
+        with contextlib.suppress(StateFailure, DiskFailure):
+            self.write()
+
+
+@contextlib.contextmanager
+def recorded(
+    session: Session,
+    ledger: Ledger,
+    command: str,
+    specs: Sequence[str] = (),
+    *,
+    detail: str = "",
+) -> Iterator[Recording]:
+    """Keep a record of a command while the block runs.
+
+    A command that is killed leaves a record without an end.
+
+    Args:
+        session: The session.
+        ledger: Where it is kept; its lease is held.
+        command: What was typed, such as ``run`` or ``state unlock``.
+        specs: Names of the specs that it is about; none: the state as a whole.
+        detail: A reason that was given with it.
+    """
+    seen = checkout(session.project.root)
+    record = RunRecord(
+        run=session.randomness(8).hex(),
+        command=command,
+        began_at=session.clock.now(),
+        specs=tuple(specs),
+        actor=actor(session.environ),
+        host=platform.node(),
+        ci_url=ci_url(session.environ),
+        commit=seen.commit,
+        dirty=seen.dirty,
+        version=batchspec.__version__,
+        sampled=session.sampled,
+        detail=detail,
+    )
+    # A scheduled `collect` that finds nothing in flight would leave a record every few minutes.
+    kept = command != "collect" or bool(ledger.submissions(OPEN))
+    recording = Recording(session=session, ledger=ledger, record=record, kept=kept)
+    recording.write()
+    try:
+        yield recording
+    except BaseException as error:
+        recording.end(_code(error), type(error).__name__)
+        raise
+    recording.end(recording.exit_code)
+
+
+def _code(error: BaseException) -> int:
+    """Return the exit code that the command line gives to what ends a command."""
+    match error:
+        case Failure():
+            return error.exit_code
+        case KeyboardInterrupt() | GeneratorExit():
+            return _INTERRUPTED
+        case OSError():
+            return _DISK
+        case _:
+            return _BUG
