@@ -84,11 +84,15 @@ def test_d_polls_fail(world: World) -> None:
 
 
 @pytest.mark.slow
-def test_e_every_tenth_line_missing(world: World) -> None:
+def test_e_every_tenth_line_missing(worlds: Worlds) -> None:
     """E: exactly the ten missing items are asked again, by batch, and reported."""
+    world = worlds.make(items=ITEMS, chunk=1000, delay_seconds=3600)
     world.zygote.start(world.order("run"))
     (batch,) = wait_for_batches(world, 1)
     world.fault(endpoint="results", kind="drop_every", every=10, times=0, batch=batch)
+    world.advance(3600)
+    assert len(wait_for_batches(world, 2, seconds=120)) == 2, world.story()
+    world.advance(3600)
     assert world.zygote.wait() == DONE, world.story()
     paid = world.paid()
     assert len(paid) == ITEMS

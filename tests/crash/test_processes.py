@@ -11,7 +11,7 @@ import time
 import pytest
 from crash_world import DONE, KILLED, World, Worlds
 
-REFUSED = 4
+REFUSED, CHECKS_FAILED = 4, 3
 
 
 def start(world: World) -> subprocess.Popen[bytes]:
@@ -81,8 +81,10 @@ def test_reading_commands_do_not_wait_for_a_run(worlds: Worlds) -> None:
     world = worlds.make(delay_seconds=3600, chunk=100)
     running = start(world)
     wait_for_a_batch(world)
-    for command in (("plan",), ("status",), ("show", "crash", "3"), ("verify",)):
+    for command in (("plan",), ("status",), ("show", "crash", "3")):
         assert world.run(*command) == DONE, world.story()
+    assert world.run("verify") == CHECKS_FAILED, world.story()
+    assert "not written yet" in world.story()
     assert running.poll() is None
     world.advance(3600)
     assert finish([running])[0] == [DONE]
