@@ -95,7 +95,7 @@ def run_under(worlds: Worlds, *faults: Fault) -> None:
         world.fault(**fault)
     kinds = {fault["kind"] for fault in faults}
     end = ITEMS_FAILED if kinds & UNTOLD else DONE
-    codes = []
+    codes: list[int] = []
     while not codes or codes[-1] == ENVIRONMENT:
         codes.append(world.run())
         assert len(codes) <= MOST_RUNS, (faults, world.story())
