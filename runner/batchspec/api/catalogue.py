@@ -132,9 +132,12 @@ def _corrected(model: Model, own: ListedModel, as_of: dt.date) -> Model:
         "batch": own.batch,
         "structured_outputs": own.structured_outputs,
         "effort": own.effort,
+        "efforts": own.efforts,
         "thinking": own.thinking,
     }
     facts = replace(model.facts, as_of=as_of, **{k: v for k, v in stated.items() if v is not None})
+    if own.abilities is not None:
+        facts = replace(facts, missing=frozenset(n for n, has in own.abilities.items() if not has))
     if own.lifecycle is not None:
         facts = replace(
             facts,

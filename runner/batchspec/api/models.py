@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 import orjson
 
 from batchspec.api.port import ModelPage
+from batchspec.spec.facts import ABILITIES, EFFORTS
 from batchspec.spec.listed import Lifecycle, ListedModel
 
 LIFECYCLES: Final[tuple[Lifecycle, ...]] = get_args(Lifecycle)
@@ -48,8 +49,25 @@ def _model(raw: Mapping[str, Any]) -> ListedModel:
         batch=_supported(capabilities.get("batch")),
         structured_outputs=_supported(capabilities.get("structured_outputs")),
         effort=_supported(capabilities.get("effort")),
+        efforts=_efforts(capabilities.get("effort")),
         thinking=_kinds(capabilities.get("thinking")),
+        abilities=_abilities(capabilities),
     )
+
+
+def _abilities(capabilities: Mapping[str, Any]) -> dict[str, bool] | None:
+    """Return what is said of `ABILITIES`; some stand among the tools that the service runs."""
+    tools = capabilities.get("server_tools")
+    said = {**(tools if isinstance(tools, dict) else {}), **capabilities}
+    found = {name: _supported(said.get(name)) for name in ABILITIES}
+    return {name: able for name, able in found.items() if able is not None} or None
+
+
+def _efforts(effort: Any) -> tuple[str, ...] | None:
+    """Return the levels that are accepted, from little to much; None: the API names none."""
+    if not isinstance(effort, dict) or not any(level in effort for level in EFFORTS):
+        return None
+    return tuple(level for level in EFFORTS if _supported(effort.get(level)))
 
 
 def _supported(capability: Any) -> bool | None:

@@ -156,9 +156,16 @@ class Shelf:
             )
 
     def _check_pdf(self, name: str, media: Media, size: int) -> None:
+        facts = self._rules.facts
+        if facts is not None and "pdf_input" in facts.missing:
+            raise ItemError(
+                "a PDF of the prompt is for a model that reads none",
+                f"{facts.id} takes no PDFs. Send {name} as text, or use another model.",
+                code="content-type",
+            )
         if size > MAX_PDF_BYTES:
             _refuse_size(f"{name} has {size:,} bytes, and the API takes up to {MAX_PDF_BYTES:,}.")
-        most = PDF_PAGES[has_large_context(self._rules.facts)]
+        most = PDF_PAGES[has_large_context(facts)]
         if media.pages is not None and media.pages > most:
             _refuse_size(
                 f"{name} has {media.pages:,} pages, and the API takes PDFs of up to {most} pages"

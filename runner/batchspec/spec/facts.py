@@ -11,6 +11,11 @@ CHARS_PER_TOKEN = {"old": Decimal("3.5"), "new": Decimal("2.5")}
 """Characters of English per token, by tokenizer generation; the new one came with Opus 4.7 (fact
 sheet §7)."""
 
+EFFORTS = ("low", "medium", "high", "xhigh", "max")
+"""Levels of effort, from little to much (fact sheet §6.2)."""
+ABILITIES = ("citations", "code_execution", "image_input", "pdf_input", "web_search")
+"""What the Models API says of a model beside limits and thinking (fact sheet §8)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
@@ -41,6 +46,8 @@ class ModelFacts:
     """Whether it can be asked in batches."""
     effort: bool = True
     """Whether ``output_config.effort`` is accepted."""
+    efforts: tuple[str, ...] | None = None
+    """Accepted levels of it; None: not on record."""
     thinking: tuple[str, ...] | None = None
     """Accepted ``thinking.type`` values; None: not on record."""
     forced_tool_choice: bool | None = None
@@ -49,5 +56,7 @@ class ModelFacts:
     """Of ``thinking``: what holds only up to the effort high."""
     geo: bool | None = None
     """Whether ``inference_geo`` is accepted; None: not on record."""
+    missing: frozenset[str] = frozenset()
+    """What of `ABILITIES` it is known not to have."""
     as_of: dt.date | None = None
     """The day on which all this was so."""

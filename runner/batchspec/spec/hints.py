@@ -6,9 +6,9 @@ from batchspec.spec.document import NodePath
 
 KNOWN_PARAMS = frozenset(
     {
-        "container", "context_management", "diagnostics", "inference_geo", "mcp_servers",
-        "metadata", "output_config", "service_tier", "stop_sequences", "thinking", "tool_choice",
-        "tools", "billing_policy", "user_profile_id",
+        "billing_policy", "compaction", "container", "context_management", "diagnostics",
+        "inference_geo", "mcp_servers", "metadata", "output_config", "service_tier",
+        "stop_sequences", "thinking", "tool_choice", "tools", "user_profile_id",
     }
 )  # fmt: skip
 """Messages parameters that pass through ``params`` (fact sheet §1.5)."""

@@ -43,8 +43,12 @@ class ListedModel:
     structured_outputs: bool | None = None
     effort: bool | None = None
     """Whether ``output_config.effort`` is accepted."""
+    efforts: tuple[str, ...] | None = None
+    """Accepted levels of effort."""
     thinking: tuple[str, ...] | None = None
     """Accepted ``thinking.type`` values."""
+    abilities: Mapping[str, bool] | None = None
+    """What it takes of `facts.ABILITIES`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +100,9 @@ def _model(entry: Mapping[str, Any]) -> ListedModel:
     for name in _DATES:
         if name in values:
             values[name] = dt.date.fromisoformat(values[name])
-    if "thinking" in values:
-        values["thinking"] = tuple(values["thinking"])
+    for name in ("efforts", "thinking"):
+        if name in values:
+            values[name] = tuple(values[name])
     return ListedModel(**values)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchspec.problems import Problem
-from batchspec.spec.document import shown
+from batchspec.spec.contents import blocks, kind_of_block
+from batchspec.spec.document import NodePath, dotted, shown
+from batchspec.spec.facts import EFFORTS
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
 
@@ -52,6 +54,53 @@ def effort(subject: Subject) -> Iterator[Problem]:
         f"Every request would come back as errored. Remove it.{subject.as_of}",
         key=True,
     )
+
+
+def effort_level(subject: Subject) -> Iterator[Problem]:
+    """Refuse a level of effort that the model does not have."""
+    facts, level = subject.model, subject.mapping("params", "output_config").get("effort")
+    if facts is None or not facts.effort or facts.efforts is None or level not in EFFORTS:
+        return
+    if level not in facts.efforts:
+        yield subject.error(
+            "effort-refused",
+            ("params", "output_config", "effort"),
+            f"params.output_config.effort is {level}, which {facts.id} does not take",
+            f"Every request would come back as errored. It takes {listing(facts.efforts, 'and')}."
+            f"{subject.as_of}",
+        )
+
+
+def abilities(subject: Subject) -> Iterator[Problem]:
+    """Refuse pictures, citations and tools of the service for a model that takes none."""
+    facts = subject.model
+    if facts is None:
+        return
+    for path, ability, what in _asked(subject):
+        if ability in facts.missing:
+            yield subject.error(
+                "ability-missing",
+                path,
+                f"{dotted(path)} needs {what}, which {facts.id} does not have",
+                f"Every request would come back as errored. Use another model.{subject.as_of}",
+            )
+
+
+def _asked(subject: Subject) -> Iterator[tuple[NodePath, str, str]]:
+    """Yield place, ability and its name in words of what a spec asks for."""
+    for path, _, block in blocks(subject):
+        kind = kind_of_block(block)
+        if kind == "image":
+            yield path, "image_input", "vision"
+        wanted = block.get("citations")
+        asked = wanted.get("enabled") if isinstance(wanted, dict) else wanted
+        if asked and kind in {"document", "search_result"}:
+            yield (*path, "citations"), "citations", "citations"
+    for number, tool in enumerate(subject.entries("params", "tools")):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        for ability in ("web_search", "code_execution"):
+            if isinstance(kind, str) and kind.startswith(f"{ability}_"):
+                yield ("params", "tools", number), ability, ability.replace("_", " ")
 
 
 def forced_tools(subject: Subject) -> Iterator[Problem]:

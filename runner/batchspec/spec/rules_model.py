@@ -102,7 +102,9 @@ def sampling(subject: Subject) -> Iterator[Problem]:
         hint = f"Remove it, or use an older model.{subject.as_of}"
     else:
         return
-    for name in subject.mapping("params"):
+    for name, value in subject.mapping("params").items():
+        if (name, value, version >= FIRST_WITHOUT_SAMPLING) == ("temperature", 1, False):
+            continue  # the default, which newer models still take (fact sheet §2.4)
         if name in SAMPLING:
             yield subject.error(
                 "sampling-refused",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchspec.problems import Problem
-from batchspec.spec.document import shown
+from batchspec.spec.document import NodePath, dotted, shown
 from batchspec.spec.hints import KNOWN_PARAMS, SAMPLING
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import nearest
@@ -34,6 +34,15 @@ _NOT_PARAMETERS = {
     "extra_query": "It belongs to the SDK's functions and has no meaning in a batch.",
     "timeout": "It belongs to the SDK's functions and has no meaning in a batch.",
 }
+_OF_BETAS = {
+    "billing_policy": "user-profiles-billing-2026-10-01",
+    "compaction": "compact-2026-09-04",
+    "context_management": "context-management-2025-06-27",
+    "mcp_servers": "mcp-client-2025-11-20",
+    "task_budget": "task-budgets-2026-03-13",
+}
+"""What has the beta of each, by the SDK's list of betas."""
+_OUTPUT_CONFIG = {"effort", "format", "task_budget"}
 _IGNORED = {
     "fallback_credit_token": "Batches accept it and do nothing with it.",
 }
@@ -83,6 +92,47 @@ def params_not_in_batches(subject: Subject) -> Iterator[Problem]:
             )
 
 
+def params_of_betas(subject: Subject) -> Iterator[Problem]:
+    """Refuse parameters that only betas have, without any (fact sheet §1.5)."""
+    if subject.betas:
+        return
+    given: list[NodePath] = [
+        ("params", name) for name in subject.mapping("params") if name in _OF_BETAS
+    ]
+    if "task_budget" in subject.mapping("params", "output_config"):
+        given.append(("params", "output_config", "task_budget"))
+    for path in given:
+        yield subject.error(
+            "beta-missing",
+            path,
+            f"{dotted(path)} is set, and betas is empty",
+            "Without its beta the API refuses it in every request: 'Extra inputs are not"
+            f" permitted'. Add {_OF_BETAS[str(path[-1])]} to betas, or remove it.",
+            key=True,
+        )
+
+
+def billing_policy(subject: Subject) -> Iterator[Problem]:
+    """Refuse to bill a user profile, which no batch does (fact sheet §2.4)."""
+    if subject.mapping("params", "billing_policy").get("bill_to") == "user_profile":
+        yield subject.error(
+            "not-in-batches",
+            ("params", "billing_policy", "bill_to"),
+            "params.billing_policy.bill_to is user_profile, which no batch takes",
+            "Every request would come back as errored. Bill the organization.",
+        )
+
+
+def unknown_parts(subject: Subject) -> Iterator[Problem]:
+    """Warn of keys of metadata and output_config that are passed through without being known."""
+    for name, known in (("metadata", {"user_id"}), ("output_config", _OUTPUT_CONFIG)):
+        for key in subject.mapping("params", name):
+            if key not in known:
+                meant = nearest(str(key), known - {"format"})
+                hint = f"Did you mean {meant}?" if meant else "Check the spelling."
+                yield _passed(subject, ("params", name, key), hint)
+
+
 def not_params(subject: Subject) -> Iterator[Problem]:
     """Refuse arguments of the SDK and headers; inside params they have never worked."""
     for name in subject.mapping("params"):
@@ -105,11 +155,15 @@ def unknown_params(subject: Subject) -> Iterator[Problem]:
         if name not in judged | _IGNORED.keys():
             meant = nearest(name, known)
             hint = f"Did you mean {meant}?" if meant else "Check the spelling."
-            yield subject.warning(
-                "unknown-param",
-                ("params", name),
-                f"params.{shown(name)} is not a known parameter",
-                "It is sent as it is, and if the API does not know it either, every request comes"
-                f" back as errored. {hint}",
-                key=True,
-            )
+            yield _passed(subject, ("params", name), hint)
+
+
+def _passed(subject: Subject, path: NodePath, hint: str) -> Problem:
+    return subject.warning(
+        "unknown-param",
+        path,
+        f"{dotted(path[:-1])}.{shown(str(path[-1]))} is not a known parameter",
+        "It is sent as it is, and if the API does not know it either, every request comes back as"
+        f" errored. {hint}",
+        key=True,
+    )

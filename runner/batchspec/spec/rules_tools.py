@@ -11,6 +11,7 @@ from batchspec.spec.document import NodePath, dotted, shown
 from batchspec.spec.rules_response import sent_schema
 from batchspec.spec.schema_subset import TOO_COMPLEX, complexity, over_limits, subset_findings
 from batchspec.spec.subject import Subject
+from batchspec.spec.tools import FAMILIES, family
 from batchspec.spec.words import kind_of, listing, nearest
 
 MAX_STRICT = 20
@@ -26,11 +27,6 @@ def _tools(subject: Subject) -> Iterator[tuple[NodePath, dict[str, Any]]]:
             yield (*_TOOLS, number), tool
 
 
-def is_server_tool(tool: dict[str, Any]) -> bool:
-    """Tell whether the service runs a tool itself; such tools have a dated type."""
-    return bool(tool.get("type", "custom") != "custom")
-
-
 def tool_shapes(subject: Subject) -> Iterator[Problem]:
     """Refuse tools that are none: without a name or a schema of an object."""
     tools = subject.get(*_TOOLS)
@@ -41,7 +37,7 @@ def tool_shapes(subject: Subject) -> Iterator[Problem]:
             place: NodePath = (*_TOOLS, number)
             yield _bad(subject, place, f"{dotted(place)} is {kind_of(tool)}", "Write a mapping.")
     for path, tool in _tools(subject):
-        if is_server_tool(tool):
+        if family(tool) != "custom":  # what it takes is fixed by its type
             continue
         name, schema = tool.get("name"), tool.get("input_schema")
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -58,6 +54,23 @@ def tool_shapes(subject: Subject) -> Iterator[Problem]:
                 f"{dotted(path)} has no input_schema of an object",
                 "Describe what the tool takes as a JSON Schema with type: object.",
             )
+
+
+def tool_types(subject: Subject) -> Iterator[Problem]:
+    """Warn of tools of a type that is not known."""
+    for path, tool in _tools(subject):
+        kind = family(tool)
+        if kind in FAMILIES:
+            continue
+        meant = nearest(kind, FAMILIES - {"custom"})
+        hint = f"Did you mean {meant}, with its date?" if meant else "Check the spelling."
+        yield subject.warning(
+            "unknown-param",
+            (*path, "type"),
+            f"{shown(str(tool['type']))} is not a known type of tool",
+            "It is sent as it is, and if the API does not know it either, every request comes back"
+            f" as errored. {hint}",
+        )
 
 
 def tool_names(subject: Subject) -> Iterator[Problem]:
@@ -82,6 +95,16 @@ def strict_tools(subject: Subject) -> Iterator[Problem]:
             strict[MAX_STRICT][0],
             f"params.tools has {len(strict)} strict tools",
             f"The API takes at most {MAX_STRICT} in one request. Make some of them not strict.",
+        )
+    facts = subject.model
+    if strict and facts is not None and not facts.structured_outputs:
+        yield subject.error(
+            "schema-not-supported",
+            (*strict[0][0], "strict"),
+            f"a tool is strict, and {facts.id} has no structured outputs",
+            "Every request would come back as errored. Use a newer model, or leave strict"
+            f" out.{subject.as_of}",
+            key=True,
         )
     for path, tool in strict:
         schema = tool.get("input_schema")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from batchspec.problems import Problem
 from batchspec.spec.document import NodePath, dotted, shown
+from batchspec.spec.facts import EFFORTS
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
 
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
-"""Fact sheet §6.2, from little to much."""
 _HIGH = EFFORTS.index("high")
+LEAST_THINKING = 1024
+"""Tokens of the smallest budget (the SDK's own description of ``budget_tokens``)."""
+THINKING = ("adaptive", "between_tools", "disabled", "enabled")
+"""Fact sheet §6.2."""
 _TIERS = ("auto", "standard_only")
 
 
@@ -30,6 +34,9 @@ def metadata(subject: Subject) -> Iterator[Problem]:
     given = subject.get("params", "metadata")
     if given is not None and not isinstance(given, dict):
         yield _bad(subject, ("params", "metadata"), "must be a mapping with user_id", given)
+    user = subject.mapping("params", "metadata").get("user_id")
+    if user is not None and not isinstance(user, str):
+        yield _bad(subject, ("params", "metadata", "user_id"), "must be text", user)
 
 
 def service_tier(subject: Subject) -> Iterator[Problem]:
@@ -47,12 +54,31 @@ def effort_value(subject: Subject) -> Iterator[Problem]:
         yield _bad(subject, path, f"must be {listing(EFFORTS, 'or')}", given)
 
 
+def output_config(subject: Subject) -> Iterator[Problem]:
+    """Refuse an output_config that is no mapping (fact sheet §1.5)."""
+    given = subject.get("params", "output_config")
+    if given is not None and not isinstance(given, dict):
+        yield _bad(subject, ("params", "output_config"), "must be a mapping with effort", given)
+
+
+def thinking_kind(subject: Subject) -> Iterator[Problem]:
+    """Refuse thinking without a known type; which of them a model takes is another rule's."""
+    given, facts = subject.get("params", "thinking"), subject.model
+    kind = given.get("type") if isinstance(given, dict) else None
+    if given is None or (facts is not None and facts.thinking is not None and kind):
+        return
+    if kind not in THINKING:
+        kinds = listing([f"{{type: {kind}}}" for kind in THINKING], "or")
+        yield _bad(subject, ("params", "thinking"), f"must be {kinds}", given)
+
+
 def thinking_budget(subject: Subject) -> Iterator[Problem]:
     """Refuse a budget that leaves no room for the answer (fact sheet §6.2)."""
     thinking, most = subject.mapping("params", "thinking"), subject.get("max_tokens")
     if thinking.get("type") != "enabled":
         return
     budget = thinking.get("budget_tokens")
+    path = ("params", "thinking", "budget_tokens")
     if isinstance(budget, bool) or not isinstance(budget, int):
         yield subject.error(
             "bad-param",
@@ -61,10 +87,12 @@ def thinking_budget(subject: Subject) -> Iterator[Problem]:
             "The type enabled thinks for so many tokens, as a whole number. The API would refuse"
             " every request without it.",
         )
+    elif budget < LEAST_THINKING:
+        yield _bad(subject, path, f"must be at least {LEAST_THINKING:,}", budget)
     elif isinstance(most, int) and budget >= most:
         yield subject.error(
             "bad-param",
-            ("params", "thinking", "budget_tokens"),
+            path,
             f"params.thinking.budget_tokens is {budget:,}, and max_tokens {most:,}",
             "Thinking is part of the answer's tokens, so max_tokens must be larger, or every"
             " request would come back as errored. Lower the budget, or raise max_tokens.",
@@ -83,7 +111,7 @@ def thinking_with_effort(subject: Subject) -> Iterator[Problem]:
             ("params", "thinking", "type"),
             f"params.thinking.type is {kind}, which {facts.id} takes up to the effort high",
             f"Every request would come back as errored, since the effort is {effort}. Lower the"
-            " effort, or let the model think.",
+            f" effort, or let the model think.{subject.as_of}",
         )
 
 
@@ -95,15 +123,20 @@ def inference_geo(subject: Subject) -> Iterator[Problem]:
             "geo-refused",
             ("params", "inference_geo"),
             f"params.inference_geo is set, which {facts.id} does not take",
-            "Every request would come back as errored. Remove it, or use a newer model.",
+            "Every request would come back as errored. Remove it, or use a newer"
+            f" model.{subject.as_of}",
             key=True,
         )
+
+
+def _written(given: Any) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False, default=str)
 
 
 def _bad(subject: Subject, path: NodePath, must: str, given: Any) -> Problem:
     return subject.error(
         "bad-param",
         path,
-        f"{dotted(path)} {must}, not {shown(str(given))}",
+        f"{dotted(path)} {must}, not {shown(_written(given))}",
         "Every request would come back as errored.",
     )

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+CLIENT_FAMILIES = frozenset({"bash", "computer", "memory", "text_editor"})
+"""Tools whose dated type fixes what they take, and that the caller runs."""
+FAMILIES = CLIENT_FAMILIES | {
+    "advisor", "browser_toolset", "code_execution", "computer_toolset", "custom", "mcp_toolset",
+    "tool_search_tool_bm25", "tool_search_tool_regex", "web_fetch", "web_search",
+}  # fmt: skip
+"""What a tool's type may be, without its date, by the SDK's list of types."""
+_DATE = re.compile(r"_[0-9]{8}$")
+
+
+def family(tool: dict[str, Any]) -> str:
+    """Return a tool's type without its date; one that says no type is of its author."""
+    return _DATE.sub("", str(tool.get("type", "custom")))
 
 
 def client_tools(params: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of the tools that the API does not run itself, as far as they have names.
 
-    A tool of the service has a dated ``type``; a call of any other ends the answer.
+    A call of one of them ends the answer.
     """
     tools = params.get("tools")
     return tuple(
@@ -16,5 +31,5 @@ def client_tools(params: dict[str, Any]) -> tuple[str, ...]:
         for tool in (tools if isinstance(tools, list) else ())
         if isinstance(tool, dict)
         and isinstance(tool.get("name"), str)
-        and tool.get("type", "custom") == "custom"
+        and family(tool) in CLIENT_FAMILIES | {"custom"}
     )

@@ -28,7 +28,10 @@ ENTRY: dict[str, Any] = {
     "capabilities": {
         "batch": YES,
         "structured_outputs": YES,
-        "effort": {**NO, "low": NO},
+        "citations": YES,
+        "pdf_input": NO,
+        "server_tools": {**YES, "web_search": NO},
+        "effort": {**YES, "low": YES, "high": YES, "max": NO},
         "thinking": {**YES, "types": {"enabled": YES, "disabled": YES, "adaptive": NO}},
     },
 }
@@ -56,7 +59,9 @@ def test_a_model_is_read_whole() -> None:
             max_output=32_000,
             batch=True,
             structured_outputs=True,
-            effort=False,
+            effort=True,
+            efforts=("low", "high"),
+            abilities={"citations": True, "pdf_input": False, "web_search": False},
             thinking=("disabled", "enabled"),
         ),
     )
@@ -88,7 +93,9 @@ def test_the_projects_list_wins_and_the_rest_stays() -> None:
     plain, corrected = load_catalogue(), load_catalogue({}, listed)
     facts, before = corrected.facts()["claude-haiku-4-5"], plain.facts()["claude-haiku-4-5"]
     assert facts == corrected.facts()["claude-haiku-4-5-20251001"]
-    assert (facts.max_output, facts.context, facts.effort) == (32_000, 150_000, False)
+    assert (facts.max_output, facts.context, facts.effort) == (32_000, 150_000, True)
+    assert facts.efforts == ("low", "high")
+    assert facts.missing == {"pdf_input", "web_search"}
     assert (facts.deprecated, facts.retired, facts.retires_at) == (True, False, dt.date(2027, 2, 1))
     assert (facts.as_of, before.as_of) == (AS_OF, plain.as_of)
     assert (facts.tokenizer, facts.min_cache_tokens) == (before.tokenizer, before.min_cache_tokens)

@@ -59,6 +59,11 @@ FACTS: Mapping[str, ModelFacts] = {
             thinking=("adaptive", "between_tools"),
             forced_tool_choice=False,
         ),
+        _like(
+            "claude-odd-2",
+            efforts=("low", "high"),
+            missing=frozenset({"citations", "code_execution", "image_input", "web_search"}),
+        ),
     )
 }
 
