@@ -45,6 +45,10 @@ class OverBudget(Refused):
     """What would be submitted costs, or may cost, more than the budget allows."""
 
 
+class AgainstPolicy(Refused):
+    """What would be submitted breaks a rule of the project's policy."""
+
+
 class StateLocked(Refused):
     """Another process holds the lease on this state."""
 

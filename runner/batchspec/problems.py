@@ -44,6 +44,8 @@ class Problem:
     """Why it matters and what to do, in full sentences."""
     severity: Severity = Severity.ERROR
     where: Place | None = None
+    rule: Place | None = None
+    """Where the policy's rule stands that a spec breaks; None: no policy is at issue."""
 
     def message(self) -> str:
         """Return ``file:line:column code: summary. detail`` on one line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +65,7 @@ def test_project_files_on_pages_are_valid(page_with_yaml: Page, tmp_path: Path) 
     """A project file that a page shows is taken as it stands."""
     for number, block in enumerate(page_with_yaml.blocks()):
         data = YAML(typ="safe").load(block.text) if block.kind == "yaml" else None
-        if not isinstance(data, dict) or "version" not in data or "prompt" in data:
+        if not isinstance(data, dict) or "version" not in data or {"prompt", "rules"} & set(data):
             continue
         root = tmp_path / str(number)
         (root / "specs").mkdir(parents=True)
@@ -75,6 +76,23 @@ def test_project_files_on_pages_are_valid(page_with_yaml: Page, tmp_path: Path) 
         terminal = Terminal(stdout=out, stderr=out, environ={})
         code = main(["--project", str(root), "validate"], terminal)
         assert code == 0, f"{page_with_yaml.name}:{block.line}\n{out.getvalue()}"
+
+
+def test_policies_on_pages_are_valid(page_with_yaml: Page, tmp_path: Path) -> None:
+    """A policy that a page shows is understood; it may forbid the spec that is there."""
+    for number, block in enumerate(page_with_yaml.blocks()):
+        data = YAML(typ="safe").load(block.text) if block.kind == "yaml" else None
+        if not isinstance(data, dict) or not {"version", "rules"} <= set(data):
+            continue
+        root = tmp_path / str(number)
+        (root / "specs").mkdir(parents=True)
+        (root / "specs/one.yaml").write_text(ONE, encoding="utf-8")
+        (root / "policy.yaml").write_text(block.text, encoding="utf-8")
+        out = io.StringIO()
+        terminal = Terminal(stdout=out, stderr=out, environ={})
+        main(["--project", str(root), "validate", "--format", "json"], terminal)
+        for problem in json.loads(out.getvalue())["problems"]:
+            assert problem["code"].startswith(("policy-", "waiver-")), problem
 
 
 ONE = """\

@@ -1,4 +1,4 @@
-"""Why `run` would refuse a plan: the budgets that it checks before it sends anything."""
+"""Why `run` would refuse a plan: budgets and policy, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from batchspec.workflow.budgets import (
     in_flight_requests,
     too_many,
 )
+from batchspec.workflow.policing import Asking, money_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from batchspec.plan.model import Plan, SpecPlan
+    from batchspec.problems import Problem
     from batchspec.spec.model import Budget
     from batchspec.spec.project import LoadedSpec
     from batchspec.workflow.context import Session
@@ -36,6 +38,19 @@ def refusals(session: Session, plan: Plan, specs: Iterable[LoadedSpec]) -> tuple
     most = _most(session, asking, names)
     found.append(beyond("This run", PROJECT_USD, total.max_usd, most))
     return tuple(filter(None, found))
+
+
+def policy_breaches(
+    session: Session, plan: Plan, specs: Iterable[LoadedSpec]
+) -> tuple[Problem, ...]:
+    """Return the money rules of the policy that what the plan would submit breaks."""
+    loaded = {one.spec.name: one for one in specs}
+    asking = [
+        Asking(loaded=loaded[spec.name], usd_max=spec.estimate.usd_max)
+        for spec in plan.specs
+        if spec.requests
+    ]
+    return money_problems(session, session.reader(), asking)
 
 
 def _of_spec(session: Session, spec: SpecPlan, budget: Budget) -> Iterator[str]:

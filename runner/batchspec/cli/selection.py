@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from batchspec.api.catalogue import load_catalogue
 from batchspec.errors import UsageFailure
 from batchspec.problems import has_errors
-from batchspec.spec.project import find_root, load_project, load_specs
+from batchspec.spec.project import find_root, load_project, load_specs, with_policy
 
 if TYPE_CHECKING:
     from batchspec.cli.arguments import Selecting, Shared
@@ -62,10 +63,13 @@ def open_project(
 def select(args: Selecting, terminal: Terminal) -> tuple[Selection | None, tuple[Problem, ...]]:
     """Load the project and the selected specs; None when problems keep them from being used.
 
+    For commands that may spend: the specs are held against the project's policy too.
+
     Raises:
         UsageFailure: there is no project folder, or the project has no specs at all.
     """
-    return select_named(args, terminal, args.specs)
+    selection, problems = load_named(args, terminal, args.specs, policed=True)
+    return (None if has_errors(problems) else selection), problems
 
 
 def select_usable(
@@ -100,9 +104,15 @@ def select_named(
 
 
 def load_named(
-    args: Shared, terminal: Terminal, names: tuple[str, ...]
+    args: Shared, terminal: Terminal, names: tuple[str, ...], *, policed: bool = False
 ) -> tuple[Selection | None, tuple[Problem, ...]]:
     """Load the project and, of the specs with these names, those without errors of their own.
+
+    Args:
+        args: Where the project is.
+        terminal: Gives the environment and the day.
+        names: Paths or names.
+        policed: Hold the specs against the project's policy.
 
     Returns:
         The selection, None when the project file cannot be used, and every problem.
@@ -113,8 +123,12 @@ def load_named(
     project, problems = open_project(args, terminal)
     if project is None:
         return None, problems
+    if policed:
+        project, wrong = with_policy(project)
+        problems += wrong
     facts = load_catalogue(project.config.prices, project.models).facts()
-    specs, found = load_specs(project, names, facts, today=terminal.clock.now().date())
+    today = terminal.clock.now().astimezone(dt.UTC).date()
+    specs, found = load_specs(project, names, facts, today=today)
     problems += found
     if not specs and not has_errors(problems):
         patterns = ", ".join(project.config.specs)

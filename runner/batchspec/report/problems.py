@@ -41,17 +41,20 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def _as_json(problem: Problem) -> dict[str, Any]:
-    where = problem.where
-    place = None if where is None else {"file": where.file, "line": where.line}
-    if place is not None and where is not None:
-        place["column"] = where.column
-    return {
+    document = {
         "code": problem.code,
         "severity": problem.severity.value,
         "summary": problem.summary,
         "detail": problem.detail,
-        "where": place,
+        "where": _place(problem.where),
     }
+    return document if problem.rule is None else document | {"rule": _place(problem.rule)}
+
+
+def _place(where: Place | None) -> dict[str, Any] | None:
+    return (
+        None if where is None else {"file": where.file, "line": where.line, "column": where.column}
+    )
 
 
 def _problem(problem: Problem, style: Style, *, carets: bool) -> str:

@@ -14,6 +14,7 @@ from batchspec.spec.document import Document, shown
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.load import read_yaml
 from batchspec.spec.model import ProjectFile
+from batchspec.spec.policy import Policy
 from batchspec.spec.rules import rule_problems
 from batchspec.spec.secrets import secret_problems
 from batchspec.spec.shape import shape_problems
@@ -32,6 +33,8 @@ class Reading:
     """The project file, whose ``defaults`` every spec begins with."""
     facts: Mapping[str, ModelFacts]
     today: dt.date | None
+    policy: Policy | None = None
+    """What specs are held against; None: nothing, as for a command that spends nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ def read_draft(path: str, *, reading: Reading) -> Draft:
         config=reading.config,
         facts=reading.facts,
         today=reading.today,
+        policy=reading.policy,
     )
     problems += (*secrets, *shape_problems(document, "spec"), *rule_problems(subject))
     return Draft(path=path, name=name, document=document, problems=problems)

@@ -16,9 +16,16 @@ _ENDINGS = (".yaml", ".yml")
 
 
 def find_specs(
-    root: Path, patterns: Sequence[str], document: Document | None
+    root: Path, patterns: Sequence[str], document: Document | None, *, others: Sequence[str]
 ) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
-    """Return the spec files that the project's globs find, sorted, relative to ``root``."""
+    """Return the spec files that the project's globs find, sorted, relative to ``root``.
+
+    Args:
+        root: The project's root.
+        patterns: The globs.
+        document: The project file.
+        others: Files that a glob may meet and that are no specs: the project file, the policy.
+    """
     found: set[str] = set()
     problems: list[Problem] = []
     for number, pattern in enumerate(patterns):
@@ -27,7 +34,7 @@ def find_specs(
             where = None if document is None else document.place(("specs", number))
             problems.append(_outside(pattern, wrong, where))
             continue
-        meant = set(_matching(root, pattern))
+        meant = set(_matching(root, pattern)).difference(others)
         if not meant and document is not None and document.get("specs") is not None:
             problems.append(_nothing(pattern, document.place(("specs", number))))
         found |= meant
@@ -42,7 +49,7 @@ def find_specs(
 def _matching(root: Path, pattern: str) -> Iterator[str]:
     for path in root.glob(pattern):
         name = path.relative_to(root).as_posix()
-        if path.is_file() and name != "batchspec.yaml" and not is_reserved(name):
+        if path.is_file() and not is_reserved(name):
             yield name
 
 

@@ -326,6 +326,8 @@ class ProjectFile(Record):
     name: str | None = None
     specs: tuple[str, ...] = ("specs/*.yaml", "specs/*.yml", "*.spec.yaml")
     state: str = ".batchspec/state"
+    policy: str | None = None
+    """None: ``policy.yaml``, where there is one."""
     api: Api = Field(default_factory=Api)
     defaults: JsonObject = Field(default_factory=dict)
     prices: dict[str, Prices] = Field(default_factory=dict)

@@ -18,6 +18,7 @@ from batchspec.spec.listed import ListedModels, read_models
 from batchspec.spec.load import read_yaml
 from batchspec.spec.model import ProjectFile, Spec
 from batchspec.spec.paths import complaint
+from batchspec.spec.policy import POLICY_FILE, Policy, read_policy
 from batchspec.spec.secrets import secret_problems
 from batchspec.spec.settings import (
     API_VERSIONS,
@@ -57,6 +58,8 @@ class Project:
     """The project file's data and places; specs take their defaults from it."""
     models: ListedModels | None = None
     """What the project's own list says of models; None: there is none."""
+    policy: Policy | None = None
+    """What specs are held against; None: there is none, or it was not read (`with_policy`)."""
 
     @property
     def cache_dir(self) -> Path:
@@ -211,6 +214,16 @@ def _version(config: ProjectFile, document: Document | None) -> tuple[Problem, .
     )
 
 
+def with_policy(project: Project) -> tuple[Project, tuple[Problem, ...]]:
+    """Return the project with its policy, for commands that may spend, and what is wrong with it.
+
+    Commands that look after work in flight do not read it: a mistake in it must strand nothing.
+    """
+    where = None if project.document is None else project.document.place(("policy",))
+    policy, problems = read_policy(project.root, project.config.policy, where)
+    return replace(project, policy=policy), problems
+
+
 def load_specs(
     project: Project,
     selectors: Sequence[str],
@@ -224,7 +237,7 @@ def load_specs(
         project: The project.
         selectors: Paths (as seen from the current folder, else from the root) or names.
         facts: What is known of models, by id.
-        today: For models that retire; None leaves those rules out.
+        today: For models that retire and waivers that end; None leaves those rules out.
 
     Returns:
         The selected specs without errors of their own, each after those it needs, and every
@@ -236,8 +249,14 @@ def load_specs(
         defaults=project.document,
         facts=facts,
         today=today,
+        policy=project.policy,
     )
-    found, problems = find_specs(project.root, project.config.specs, project.document)
+    found, problems = find_specs(
+        project.root,
+        project.config.specs,
+        project.document,
+        others=(PROJECT_FILE, project.config.policy or POLICY_FILE),
+    )
     drafts, chosen, unknown = choose(
         selectors, found, project.root, functools.partial(read_draft, reading=reading)
     )
@@ -249,11 +268,25 @@ def load_specs(
     problems += unknown
     problems += tuple(problem for draft in chosen for problem in draft.problems)
     problems += shared
+    if reading.policy is not None:
+        problems += tuple(_waivers(reading, drafts, chosen, every=not selectors))
     broken = {problem.where.file for problem in between if problem.where and _stops(problem)}
     family = _family(drafts, broken)
     problems += tuple(_needs_broken(chosen, drafts, family, broken))
     specs = [family[draft.path] for draft in in_order(chosen) if draft.path in family]
     return tuple(specs), _sorted(problems)
+
+
+def _waivers(
+    reading: Reading, drafts: Sequence[Draft], chosen: Sequence[Draft], *, every: bool
+) -> Iterator[Problem]:
+    """Yield warnings of waivers; that one excepts nothing shows only when all specs were read."""
+    names = [draft.name for draft in chosen]
+    everything = [draft.name for draft in drafts]
+    policy = reading.policy
+    for problem in policy.warnings(everything, names, reading.today) if policy else ():
+        if every or problem.code != "waiver-unused":
+            yield problem
 
 
 def _family(drafts: Sequence[Draft], broken: set[str]) -> dict[str, LoadedSpec]:

@@ -13,6 +13,7 @@ from batchspec.spec import (
     rules_model,
     rules_params,
     rules_parse,
+    rules_policy,
     rules_prompt,
     rules_response,
     rules_settings,
@@ -86,6 +87,7 @@ RULES: tuple[Rule, ...] = (
     rules_settings.types_of_a_table,
     rules_settings.empty_budget,
     rules_settings.budget_above_project,
+    rules_policy.policy_breaches,
 )
 
 

@@ -24,14 +24,21 @@ def _checks(subject: Subject) -> Iterator[tuple[int, str, dict[str, Any]]]:
             yield number, kinds[0], check
 
 
-def duplicate_checks(subject: Subject) -> Iterator[Problem]:
-    """Refuse two checks of one name, given or made."""
-    first: dict[str, int] = {}
+def named_checks(subject: Subject) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+    """Yield each check that is of one kind: its number, kind, name (given or made) and mapping."""
     for number, kind, check in _checks(subject):
         name = check.get(
             "name", default_title(kind, check[kind], str(check.get("table", "output")))
         )
-        if isinstance(name, str) and first.setdefault(name, number) != number:
+        if isinstance(name, str):
+            yield number, kind, name, check
+
+
+def duplicate_checks(subject: Subject) -> Iterator[Problem]:
+    """Refuse two checks of one name, given or made."""
+    first: dict[str, int] = {}
+    for number, kind, name, check in named_checks(subject):
+        if first.setdefault(name, number) != number:
             given = "name" in check
             yield subject.error(
                 "duplicate-check",

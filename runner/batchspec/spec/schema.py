@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jsonschema import Draft202012Validator
 
-SchemaName = Literal["spec", "project", "plan", "manifest", "output-row", "models"]
+SchemaName = Literal["spec", "project", "policy", "plan", "manifest", "output-row", "models"]
 
 _SUFFIX = ".schema.json"
 

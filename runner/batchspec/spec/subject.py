@@ -12,6 +12,7 @@ from batchspec.problems import Problem, Severity
 from batchspec.spec.document import Document, NodePath
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.model import ProjectFile
+from batchspec.spec.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Subject:
     """Empty: nothing is known of any model, and no rule about models speaks."""
     today: dt.date | None
     """None: no rule about dates speaks."""
+    policy: Policy | None = None
+    """None: the spec is held against no policy."""
 
     def get(self, *path: str | int) -> Any:
         """Return the value at ``path``, or None."""

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from batchspec.api.client import warm_up
-from batchspec.errors import OverBudget
+from batchspec.errors import AgainstPolicy, OverBudget
 from batchspec.events import Event, Notice, RetryRound, Waiting
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
@@ -19,6 +19,7 @@ from batchspec.workflow.drive import Drive
 from batchspec.workflow.finish import unfinished
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions, RunResult
+from batchspec.workflow.policing import asking_of, money_problems
 from batchspec.workflow.recording import Recording, recorded
 from batchspec.workflow.rounds import Rounds, promote_baseline
 from batchspec.workflow.worker import Worker
@@ -31,7 +32,8 @@ def run_specs(
 
     Raises:
         StateLocked: another process is at work on this state.
-        OverBudget: it may cost more than a budget allows; nothing was submitted.
+        AgainstPolicy, OverBudget: it may cost more than the policy or a budget allows; nothing
+            was submitted.
         Failure: the environment does not let it go on; what was submitted goes on, and the next
             run resumes it.
     """
@@ -128,8 +130,11 @@ class _Run:
         """Refuse to go on when a ceiling does not allow what would be submitted.
 
         Raises:
-            OverBudget: nothing was submitted since the ceilings were last checked.
+            AgainstPolicy, OverBudget: nothing was submitted since the ceilings were last checked.
         """
+        breaches = money_problems(self.session, self.ledger, asking_of(self.jobs))
+        if breaches:
+            raise AgainstPolicy("\n".join(problem.message() for problem in breaches))
         complaint = self._over_budget(self.jobs)
         if complaint:
             raise OverBudget(
@@ -225,7 +230,8 @@ class _Run:
         return more
 
     def _retry(self, job: Job) -> Generator[Event, None, None]:
-        complaint = self._over_budget([job])
+        breaches = money_problems(self.session, self.ledger, asking_of(self.jobs))
+        complaint = breaches[0].message() if breaches else self._over_budget([job])
         if complaint:
             left = "Failed items are not asked again." if job.submitted else "It is not asked."
             job.stopped = f"{complaint} {left}"

@@ -18,7 +18,7 @@ import pytest
 from batchspec.problems import Problem, Severity, has_errors
 from batchspec.spec.codes import THEMES
 from batchspec.spec.facts import ModelFacts
-from batchspec.spec.project import LoadedSpec, load_project, load_specs
+from batchspec.spec.project import LoadedSpec, load_project, load_specs, with_policy
 
 CASES = Path(__file__).parents[2] / "cases"
 SHARED = "files"
@@ -47,8 +47,9 @@ def run(
     project, problems = load_project(root, {})
     if project is None:
         return (), problems
+    project, wrong = with_policy(project)
     specs, found = load_specs(project, selectors, facts, today=today)
-    return specs, problems + found
+    return specs, problems + wrong + found
 
 
 def written(problem: Problem, *, single: bool) -> str:

@@ -12,10 +12,10 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from batchspec.spec import model
+from batchspec.spec import model, policy
 from batchspec.spec.schema import SchemaName, published_schema, published_validator, resolve
 
-OURS: tuple[SchemaName, ...] = ("spec", "project")
+OURS: tuple[SchemaName, ...] = ("spec", "project", "policy")
 
 PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("spec", "", model.Spec),
@@ -41,6 +41,9 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("project", "/properties/api", model.Api),
     ("project", "/properties/emulator", model.Emulator),
     ("project", "/$defs/prices", model.Prices),
+    ("policy", "", policy.PolicyFile),
+    ("policy", "/$defs/rule", policy.PolicyRule),
+    ("policy", "/$defs/waiver", policy.Waiver),
 )
 
 
@@ -85,7 +88,7 @@ def test_every_model_is_compared() -> None:
     """A new record cannot be forgotten above."""
     records = {
         value
-        for value in vars(model).values()
+        for value in (*vars(model).values(), *vars(policy).values())
         if isinstance(value, type) and issubclass(value, model.Record)
     }
     assert records - {model.Record} == {record for _, _, record in PAIRS}

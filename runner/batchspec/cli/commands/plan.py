@@ -13,9 +13,9 @@ from batchspec.cli.arguments import (
     command_of,
     positive_count,
 )
-from batchspec.cli.exits import DONE, TO_SUBMIT
+from batchspec.cli.exits import DONE, REFUSED, TO_SUBMIT
 from batchspec.cli.progress import LineDisplay
-from batchspec.cli.refusals import refusals
+from batchspec.cli.refusals import policy_breaches, refusals
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select
 from batchspec.errors import UsageFailure
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from batchspec.cli.terminal import Terminal
     from batchspec.plan.model import Plan
+    from batchspec.problems import Problem
 
 EXAMPLES = """\
   batchspec plan                              every spec of the project
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
-    """Plan the selected specs.
+    """Plan the selected specs; what the policy forbids is shown, with exit code 4.
 
     Raises:
         UsageFailure: ``--out`` names a folder that does not exist.
@@ -96,9 +97,11 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         )
         plan, found = plan_specs(session, selection.specs, options)
         refused = () if plan is None else refusals(session, plan, selection.specs)
+        breaches = () if plan is None else policy_breaches(session, plan, selection.specs)
     problems += found
     if plan is None:
         return stopped_by(problems)
+    refused += tuple(breach.message() for breach in breaches)
     if args.format == "json":
         for why in refused:
             terminal.note(f"refused: {why}")
@@ -106,11 +109,17 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         write_plan(args.out, plan)
         terminal.note(_saved(args.out, emulate=args.emulate))
     return Result(
-        exit_code=TO_SUBMIT if args.detailed_exitcode and _submits(plan) else DONE,
+        exit_code=_exit_code(args, plan, breaches),
         text=_text(plan, refused, args, terminal),
         json=plan_json(plan) if args.format == "json" else None,
         problems=problems,
     )
+
+
+def _exit_code(args: Arguments, plan: Plan, breaches: Sequence[Problem]) -> int:
+    if breaches:
+        return REFUSED
+    return TO_SUBMIT if args.detailed_exitcode and _submits(plan) else DONE
 
 
 def _saved(path: Path, *, emulate: bool) -> str:

@@ -1,4 +1,4 @@
-"""Print a published JSON Schema: of specs, projects, plans, manifests, output rows or models."""
+"""Print a published JSON Schema: of specs, projects, policies, plans, manifests and more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLES = """\
   batchspec schema > spec.schema.json       for an editor: # yaml-language-server: $schema=…
   batchspec schema output-row               what a line of an output may be
 """
-NAMES = ("spec", "project", "plan", "manifest", "output-row", "models")
+NAMES = ("spec", "project", "policy", "plan", "manifest", "output-row", "models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

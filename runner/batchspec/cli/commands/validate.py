@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Load the specs, and with ``--inputs`` what they read; return all problems."""
-    selection, problems = load_named(args, terminal, args.specs)
+    selection, problems = load_named(args, terminal, args.specs, policed=True)
     all_loaded = not has_errors(problems)
     if selection is not None:
         # A spec that cannot be loaded does not hide the mistakes of the others.
