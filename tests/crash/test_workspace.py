@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from crash_world import DONE, World, Worlds
 
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.sqlite import SqliteLedger
 
 ITEMS_FAILED = 3
 THREADS = 4

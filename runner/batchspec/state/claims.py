@@ -1,13 +1,13 @@
-"""Claims on questions as rows of the SQLite ledger, with their checksums."""
+"""Statements that change claims, and their rows: the largest table, so the only one in bulk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from batchspec.plan.model import Outcome
 from batchspec.state.ledger import Claim, ClaimConflict
 from batchspec.state.model import Verdict
-from batchspec.state.tables import claim_sum, sum_tail
+from batchspec.state.tables import sum_tail
 
 _TAKEN = ", ".join(
     str(int(outcome)) for outcome in (Outcome.IN_FLIGHT, Outcome.SUCCEEDED, Outcome.UNCHECKED)
@@ -15,15 +15,65 @@ _TAKEN = ", ".join(
 CLAIM = f"""
 INSERT INTO claims VALUES (?1, ?2, ?3, 0, NULL, NULL, ?4)
 ON CONFLICT (digest) DO UPDATE SET
-  submission = ?2, attempt = ?3, outcome = 0,
-  before_submission = submission, before_outcome = outcome,
-  sum = row_sum(?1, ?2, ?3, 0, submission, outcome)
-WHERE outcome NOT IN ({_TAKEN}) AND attempt < ?3
+  submission = excluded.submission, attempt = excluded.attempt, outcome = 0,
+  before_submission = claims.submission, before_outcome = claims.outcome,
+  sum = row_sum(claims.digest, excluded.submission, excluded.attempt, 0, claims.submission,
+                claims.outcome)
+WHERE claims.outcome NOT IN ({_TAKEN}) AND claims.attempt < excluded.attempt
 """  # noqa: S608 - integers
 """Claims a question that is new, or whose last answer may be asked again; else changes nothing."""
 
+FREE = (
+    "DELETE FROM claims WHERE submission = ?1 AND before_submission IS NULL",
+    """
+    UPDATE claims SET submission = before_submission, outcome = before_outcome,
+      attempt = attempt - 1, before_submission = NULL, before_outcome = NULL,
+      sum = row_sum(digest, before_submission, attempt - 1, before_outcome, NULL, NULL)
+    WHERE submission = ?1
+    """,
+)
+"""Give a submission's questions back to what was known before it."""
 
-def claim_rows(number: int, claims: Iterable[Claim]) -> list[tuple[bytes, int, int, int]]:
+SETTLE = """
+UPDATE claims SET outcome = ?1, sum = ?2, before_submission = NULL, before_outcome = NULL
+WHERE digest = ?3 AND submission = ?4 AND attempt = ?5
+"""
+
+LOSE = f"""
+UPDATE claims SET outcome = {int(Outcome.LOST)}, before_submission = NULL, before_outcome = NULL,
+  sum = row_sum(digest, submission, attempt, {int(Outcome.LOST)}, NULL, NULL)
+WHERE submission = ?1 AND outcome = 0
+"""  # noqa: S608 - integers
+
+_GREATEST = (
+    "CASE WHEN claims.attempt > excluded.attempt THEN claims.attempt ELSE excluded.attempt END"
+)
+ADOPT = f"""
+INSERT INTO claims VALUES (?1, ?2, ?3, ?4, NULL, NULL, ?5)
+ON CONFLICT (digest) DO UPDATE SET
+  submission = excluded.submission, outcome = excluded.outcome, attempt = {_GREATEST},
+  before_submission = NULL, before_outcome = NULL,
+  sum = row_sum(claims.digest, excluded.submission, {_GREATEST}, excluded.outcome, NULL, NULL)
+WHERE claims.outcome NOT IN ({_TAKEN})
+"""  # noqa: S608 - our own words
+"""An answer replaces a failure, never another answer and never a question in flight."""
+
+_READABLE = ", ".join(
+    str(int(outcome)) for outcome in (Outcome.UNCHECKED, Outcome.SUCCEEDED, Outcome.INVALID)
+)
+RECHECK = f"""
+UPDATE claims SET outcome = ?2,
+  sum = row_sum(digest, submission, attempt, ?2, before_submission, before_outcome)
+WHERE digest = ?1 AND outcome IN ({_READABLE})
+"""  # noqa: S608 - integers
+"""Only complete answers: which of those outcomes holds is the spec's to say."""
+
+ClaimSum = Callable[[bytes, str], int]
+
+
+def claim_rows(
+    number: int, claims: Iterable[Claim], claim_sum: ClaimSum
+) -> list[tuple[bytes, int, int, int]]:
     """Return the values of `CLAIM`, in the order of the table's pages."""
     ordered = sorted(claims)
     tails = {
@@ -35,14 +85,30 @@ def claim_rows(number: int, claims: Iterable[Claim]) -> list[tuple[bytes, int, i
 
 
 def verdict_rows(
-    number: int, verdicts: Iterable[Verdict]
+    number: int, verdicts: Iterable[Verdict], claim_sum: ClaimSum
 ) -> list[tuple[int, int, bytes, int, int]]:
-    """Return outcome, checksum, digest, submission and attempt, in the order of the pages."""
+    """Return the values of `SETTLE`, in the order of the pages."""
     ordered = sorted((v.digest, v.attempt, int(v.outcome)) for v in verdicts)
     tails = {said: sum_tail(number, *said, None, None) for said in {(a, o) for _, a, o in ordered}}
     return [
         (outcome, claim_sum(digest, tails[attempt, outcome]), digest, number, attempt)
         for digest, attempt, outcome in ordered
+    ]
+
+
+def adopted_rows(
+    number: int, verdicts: Iterable[Verdict], claim_sum: ClaimSum
+) -> list[tuple[bytes, int, int, int, int]]:
+    """Return the values of `ADOPT`."""
+    return [
+        (
+            v.digest,
+            number,
+            v.attempt,
+            int(v.outcome),
+            claim_sum(v.digest, sum_tail(number, v.attempt, int(v.outcome), None, None)),
+        )
+        for v in verdicts
     ]
 
 

@@ -7,9 +7,10 @@ format of the state: a version that does not know it leaves it alone.
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from batchspec.state.database import Database
 
 TABLE = """
 CREATE TABLE IF NOT EXISTS files (
@@ -30,11 +31,9 @@ class RememberedFile:
     """None: it lives until somebody deletes it."""
 
 
-def read_files(db: sqlite3.Connection, workspace: str) -> dict[str, RememberedFile]:
+def read_files(db: Database, workspace: str) -> dict[str, RememberedFile]:
     """Return what is remembered of a workspace, by digest."""
-    rows = db.execute(
-        "SELECT sha256, file_id, expires_at FROM files WHERE workspace = ?", (workspace,)
-    )
+    rows = db.rows("SELECT sha256, file_id, expires_at FROM files WHERE workspace = ?1", workspace)
     return {
         sha256: RememberedFile(
             sha256=sha256,
@@ -45,10 +44,11 @@ def read_files(db: sqlite3.Connection, workspace: str) -> dict[str, RememberedFi
     }
 
 
-def write_files(db: sqlite3.Connection, workspace: str, files: Iterable[RememberedFile]) -> None:
+def write_files(db: Database, workspace: str, files: Iterable[RememberedFile]) -> None:
     """Remember files; a newer upload takes an older one's place."""
-    db.executemany(
-        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+    db.change_many(
+        "INSERT INTO files VALUES (?1, ?2, ?3, ?4) ON CONFLICT (workspace, sha256) "
+        "DO UPDATE SET file_id = excluded.file_id, expires_at = excluded.expires_at",
         [
             (
                 workspace,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from batchspec.state.database import Database
 from batchspec.state.model import SubmissionState
 from batchspec.state.tables import row_sum
 
@@ -113,37 +113,41 @@ def run_of(text: str) -> RunRecord:
     return RunRecord(**values)
 
 
-def write_run(db: sqlite3.Connection, record: RunRecord) -> None:
+def write_run(db: Database, record: RunRecord) -> None:
     """Remember a command, or more of one that is remembered."""
     text = run_json(record)
-    db.execute(
+    db.change(
         "INSERT INTO runs (run, record, sum) VALUES (?1, ?2, ?3) "
-        "ON CONFLICT (run) DO UPDATE SET record = ?2, sum = ?3",
-        (record.run, text, row_sum(record.run, text)),
+        "ON CONFLICT (run) DO UPDATE SET record = excluded.record, sum = excluded.sum",
+        record.run,
+        text,
+        row_sum(record.run, text),
     )
 
 
-def write_transition(db: sqlite3.Connection, step: Transition) -> None:
+def write_transition(db: Database, step: Transition) -> None:
     """Remember that a submission got into a state."""
     values = (step.tag, step.state.value, step.at.isoformat(), step.run, step.detail)
-    db.execute(
-        "INSERT INTO transitions (tag, state, at, run, detail, sum) VALUES (?, ?, ?, ?, ?, ?)",
-        (*values, row_sum(*values)),
+    db.change(
+        "INSERT INTO transitions (tag, state, at, run, detail, sum) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        *values,
+        row_sum(*values),
     )
 
 
-def read_runs(db: sqlite3.Connection) -> Iterator[RunRecord]:
+def read_runs(db: Database) -> Iterator[RunRecord]:
     """Yield the remembered commands, the newest first."""
-    if _has(db, "runs"):
-        for (text,) in db.execute("SELECT record FROM runs ORDER BY id DESC"):
+    if db.has_table("runs"):
+        for (text,) in db.rows("SELECT record FROM runs ORDER BY id DESC"):
             yield run_of(text)
 
 
-def read_transitions(db: sqlite3.Connection) -> Iterator[Transition]:
+def read_transitions(db: Database) -> Iterator[Transition]:
     """Yield the remembered steps of all submissions, in the order in which they were written."""
-    if not _has(db, "transitions"):
+    if not db.has_table("transitions"):
         return
-    for tag, state, at, run, detail in db.execute(
+    for tag, state, at, run, detail in db.rows(
         "SELECT tag, state, at, run, detail FROM transitions ORDER BY id"
     ):
         yield Transition(
@@ -155,16 +159,11 @@ def read_transitions(db: sqlite3.Connection) -> Iterator[Transition]:
         )
 
 
-def history_complaints(db: sqlite3.Connection) -> Iterator[str]:
+def history_complaints(db: Database) -> Iterator[str]:
     """Check the checksums of the history's rows; yield what is wrong."""
     checked = (("runs", "run, record"), ("transitions", "tag, state, at, run, detail"))
     for name, columns in checked:
-        rows = db.execute(f"SELECT {columns}, sum FROM {name}") if _has(db, name) else ()  # noqa: S608 - our own names
+        rows = db.rows(f"SELECT {columns}, sum FROM {name}") if db.has_table(name) else []  # noqa: S608 - our own names
         damaged = sum(row_sum(*row[:-1]) != row[-1] for row in rows)
         if damaged:
             yield f"{damaged} rows of the history's {name} are damaged"
-
-
-def _has(db: sqlite3.Connection, table: str) -> bool:
-    found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
-    return found.fetchone() is not None

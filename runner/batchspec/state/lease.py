@@ -17,7 +17,7 @@ from pathlib import Path
 from batchspec.clock import Clock
 from batchspec.durable import disk_errors
 from batchspec.errors import StateLocked
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.sqlite import SqliteLedger
 
 
 @contextmanager

@@ -1,57 +1,24 @@
-"""Reading the SQLite ledger: one file, WAL, never blocked by the writer."""
+"""The ledger in one SQLite file: WAL, synchronous=FULL, readers never blocked by the writer."""
 
 from __future__ import annotations
 
 import contextlib
-import os
+import datetime as dt
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from batchspec.durable import disk_errors
 from batchspec.errors import StateFailure
-from batchspec.plan.model import Outcome
-from batchspec.state.history import (
-    RunRecord,
-    Transition,
-    history_complaints,
-    read_runs,
-    read_transitions,
-)
-from batchspec.state.ledger import Known
-from batchspec.state.model import Submission, SubmissionState
-from batchspec.state.tables import (
-    COLUMNS,
-    FORMAT_VERSION,
-    KEY_LABEL,
-    claim_sum,
-    from_row,
-    row_sum,
-    sum_tail,
-)
+from batchspec.state.database import Row
+from batchspec.state.files import TABLE
+from batchspec.state.history import TABLES
+from batchspec.state.reader import SqlReader
+from batchspec.state.tables import FORMAT_VERSION, SCHEMA, claim_sum, row_sum
+from batchspec.state.writer import SqlLedger
 
-EXPORT_ROWS = 100_000
-_SELECT = f"SELECT {', '.join(COLUMNS)} FROM submissions"  # noqa: S608 - our own column names
-_KNOWN = pa.schema(
-    [
-        ("hash", pa.binary(16)),
-        ("outcome", pa.uint8()),
-        ("attempt", pa.uint16()),
-        ("submission", pa.string()),
-    ]
-)
-
-
-class _Tails(dict[tuple[int | None, ...], str]):
-    """`sum_tail` by the values behind a claim's digest: most claims share theirs."""
-
-    def __missing__(self, after: tuple[int | None, ...]) -> str:
-        tail = self[after] = sum_tail(*after)
-        return tail
+BALLAST_BYTES = 1 << 20
+"""Freed when the disk is full, so that a paid batch's id can still be recorded."""
 
 
 @contextlib.contextmanager
@@ -76,7 +43,6 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=30
     )
-    connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
     if write:
@@ -95,27 +61,99 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         connection.close()
         uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-        connection.row_factory = sqlite3.Row
     return connection
 
 
-class SqliteReader:
-    """`state.ledger.LedgerReader` over one SQLite file."""
+class SqliteDatabase:
+    """`state.database.Database` over one file."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._db = connection
+        connection.create_function("row_sum", -1, row_sum, deterministic=True)
+        self.connection = connection
         self._path = path
-        with sqlite_errors(path):
-            self._meta = dict(
-                connection.execute("SELECT key, value FROM meta WHERE key <> 'serial'").fetchall()
-            )
-        version = int(self._meta["format_version"])
-        if version > FORMAT_VERSION:
-            raise StateFailure(
-                f"The state {path} has format {version}; this batchspec reads up to "
-                f"{FORMAT_VERSION}.",
-                hint="Upgrade batchspec; an older version must not write a newer state.",
-            )
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """Return the rows of a query."""
+        with sqlite_errors(self._path):
+            return self.connection.execute(sql, values).fetchall()
+
+    def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """Yield the rows of a query in lists."""
+        with sqlite_errors(self._path):
+            cursor = self.connection.execute(sql)
+            while rows := cursor.fetchmany(size):
+                yield rows
+
+    def change(self, sql: str, *values: object) -> int:
+        """Execute a statement; return how many rows it changed."""
+        with sqlite_errors(self._path):
+            before = self.connection.total_changes
+            self.connection.execute(sql, values)
+            return self.connection.total_changes - before
+
+    def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
+        """Execute a statement for each row of values; return how many rows it changed."""
+        with sqlite_errors(self._path):
+            before = self.connection.total_changes
+            self.connection.executemany(sql, rows)
+            return self.connection.total_changes - before
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read in one transaction, unless one is open already."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.change("BEGIN")
+        try:
+            yield
+        finally:
+            self.rollback()
+
+    def begin(self) -> None:
+        """Begin a transaction as the only writer."""
+        self.change("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self.change("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the transaction, if there still is one."""
+        if self.connection.in_transaction:
+            self.change("ROLLBACK")
+
+    def generation(self) -> int:
+        """Return the newest lease's generation; the file has one writer at a time anyway."""
+        rows = self.rows("SELECT gen FROM lease")
+        return int(rows[0][0]) if rows else 0
+
+    def has_table(self, table: str) -> bool:
+        """Tell whether the file has such a table."""
+        sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1"
+        return bool(self.rows(sql, table))
+
+    def claim_sum(self, digest: bytes, tail: str) -> int:
+        """Return the CRC-32 of a claim's row."""
+        return claim_sum(digest, tail)
+
+    def integrity(self) -> list[str]:
+        """Return what SQLite finds wrong with its pages."""
+        lines = (line for (line,) in self.rows("PRAGMA integrity_check"))
+        return [f"SQLite: {line}" for line in lines if line != "ok"]
+
+    def close(self) -> None:
+        """Release the file."""
+        self.connection.close()
+
+
+class SqliteReader(SqlReader):
+    """`state.ledger.LedgerReader` over one file."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -125,189 +163,68 @@ class SqliteReader:
             StateFailure: when it is damaged or newer than this program.
         """
         with sqlite_errors(path):
-            return cls(connect_reader(path), path)
+            return cls(SqliteDatabase(connect_reader(path), path))
 
-    def close(self) -> None:
-        """Release the file."""
-        self._db.close()
 
-    @property
-    def lineage(self) -> str:
-        """Random identity of this ledger."""
-        return str(self._meta["lineage"])
+class SqliteLedger(SqlLedger):
+    """`state.ledger.Ledger` over one file.
 
-    @property
-    def serial(self) -> int:
-        """Number of transactions so far."""
-        return int(self._fact("serial") or 0)
+    Args:
+        path: The ledger file; created when it does not exist.
+        randomness: Source of random bytes, for the lineage.
+    """
 
-    @property
-    def kind(self) -> str | None:
-        """``real``, ``emulated``, or None before the first submission."""
-        return self._fact("kind")
+    def __init__(self, path: Path, randomness: Callable[[int], bytes]) -> None:
+        with sqlite_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = connect(path, write=True)
+            _create(connection, randomness)
+        super().__init__(SqliteDatabase(connection, path))
+        self._connection = connection
+        self._ballast = path.with_name("ballast")
 
-    @property
-    def surveyed(self) -> bool:
-        """Whether the workspace was compared with this ledger over its whole retention period."""
-        return self._fact("surveyed") is not None
-
-    def _fact(self, key: str) -> str | None:
-        with sqlite_errors(self._path):
-            row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row["value"])
-
-    def submissions(self, states: Sequence[SubmissionState] = ()) -> tuple[Submission, ...]:
-        """Return submissions in the order they were prepared."""
-        marks = ", ".join("?" for _ in states)
-        where = f" WHERE state IN ({marks})" if states else ""
-        with sqlite_errors(self._path):
-            rows = self._db.execute(f"{_SELECT}{where} ORDER BY id", [str(s) for s in states])
-            return tuple(from_row(row) for row in rows)
-
-    def submission(self, tag: str) -> Submission | None:
-        """Return one submission."""
-        with sqlite_errors(self._path):
-            row = self._db.execute(f"{_SELECT} WHERE tag = ?", (tag,)).fetchone()
-            return None if row is None else from_row(row)
-
-    def runs(self) -> Iterator[RunRecord]:
-        """Yield remembered commands, the newest first."""
-        with sqlite_errors(self._path):
-            yield from read_runs(self._db)
-
-    def transitions(self) -> Iterator[Transition]:
-        """Yield remembered steps of submissions, in the order in which they were written."""
-        with sqlite_errors(self._path):
-            yield from read_transitions(self._db)
-
-    def known(self, digest: bytes) -> Known | None:
-        """Return what is known of one question."""
-        with sqlite_errors(self._path):
-            row = self._db.execute(
-                "SELECT outcome, attempt, tag FROM claims JOIN submissions ON id = submission "
-                "WHERE digest = ?",
-                (digest,),
-            ).fetchone()
-        if row is None:
-            return None
-        return Known(outcome=Outcome(row["outcome"]), attempt=row["attempt"], tag=row["tag"])
-
-    def known_batches(self) -> frozenset[str]:
-        """Return ids of bound and foreign batches."""
-        with sqlite_errors(self._path):
-            rows = self._db.execute(
-                "SELECT batch_id AS id FROM submissions WHERE batch_id IS NOT NULL "
-                "UNION SELECT id FROM foreign_batches"
-            )
-            return frozenset(row["id"] for row in rows)
-
-    def bound_batches(self) -> frozenset[str]:
-        """Return ids of bound batches."""
-        with sqlite_errors(self._path):
-            rows = self._db.execute(
-                "SELECT batch_id AS id FROM submissions WHERE batch_id IS NOT NULL"
-            )
-            return frozenset(row["id"] for row in rows)
-
-    def key_labels(self) -> dict[str, str]:
-        """Return key labels by submission tag."""
-        with sqlite_errors(self._path):
-            rows = self._db.execute(
-                "SELECT substr(key, ?) AS tag, value FROM meta WHERE key GLOB ?",
-                (len(KEY_LABEL) + 1, f"{KEY_LABEL}*"),
-            )
-            return {row["tag"]: row["value"] for row in rows}
-
-    def outcomes(self, tag: str) -> dict[Outcome, int]:
-        """Count the questions that a submission holds, by outcome."""
-        with sqlite_errors(self._path):
-            rows = self._db.execute(
-                "SELECT outcome, count(*) AS n FROM claims "
-                "WHERE submission = (SELECT id FROM submissions WHERE tag = ?) GROUP BY outcome",
-                (tag,),
-            )
-            return {Outcome(row["outcome"]): row["n"] for row in rows}
-
-    def totals(self) -> dict[str, dict[Outcome, int]]:
-        """Count all questions by spec and outcome, in one pass."""
-        found: dict[str, dict[Outcome, int]] = {}
-        with sqlite_errors(self._path):
-            rows = self._db.execute(
-                "SELECT spec, outcome, sum(n) AS n FROM (SELECT submission, outcome, count(*) AS n "
-                "FROM claims GROUP BY submission, outcome) JOIN submissions ON id = submission "
-                "GROUP BY spec, outcome ORDER BY spec, outcome"
-            )
-            for row in rows:
-                found.setdefault(row["spec"], {})[Outcome(row["outcome"])] = row["n"]
-        return found
-
-    def export_known(self, folder: Path) -> Path:
-        """Write what is known as Parquet, once per serial; see `LedgerReader.export_known`."""
-        target = folder / f"known-{self.lineage}-{self.serial}.parquet"
-        if target.exists():
-            return target
-        with disk_errors(f"write {target.name}"):
-            folder.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_suffix(f".{os.getpid()}.part")
-            with sqlite_errors(self._path), pq.ParquetWriter(temporary, _KNOWN) as writer:
-                for batch in self._known_batches_of_rows():
-                    writer.write_batch(batch)
-            temporary.replace(target)
-            for old in folder.glob("known-*.parquet"):
-                if old != target:
-                    old.unlink(missing_ok=True)
-        return target
-
-    def _known_batches_of_rows(self) -> Iterator[pa.RecordBatch]:
-        tags = dict(self._db.execute("SELECT id, tag FROM submissions").fetchall())
-        cursor = self._db.cursor()
-        cursor.row_factory = None  # plain tuples: a million rows pass through here
-        cursor.execute(
-            "SELECT digest, submission, attempt, outcome, before_submission, before_outcome, sum "
-            "FROM claims ORDER BY digest"
-        )
-        tails = _Tails()
-        while rows := cursor.fetchmany(EXPORT_ROWS):
-            for row in rows:
-                if claim_sum(row[0], tails[row[1:6]]) != row[6]:
-                    raise StateFailure(
-                        f"A row of the state {self._path} is damaged (question {row[0].hex()}).",
-                        hint="Restore the state from a backup, or move the state folder away and "
-                        "run `batchspec recover`.",
-                    )
-            digests, submissions, attempts, outcomes, *_ = zip(*rows, strict=True)
-            yield pa.record_batch(
-                [
-                    pa.array(digests, pa.binary(16)),
-                    pa.array(outcomes, pa.uint8()),
-                    pa.array(attempts, pa.uint16()),
-                    pa.array([tags[number] for number in submissions], pa.string()),
-                ],
-                schema=_KNOWN,
-            )
-
-    def complaints(self) -> tuple[str, ...]:
-        """Check every row's checksum and the file's integrity."""
-        found: list[str] = []
+    def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
+        """Whatever had no batch, or lost it, → BOUND; the ballast makes room for it."""
         try:
-            lines = [line for (line,) in self._db.execute("PRAGMA integrity_check")]
-            found.extend(f"SQLite: {line}" for line in lines if line != "ok")
-            rows = self._db.execute(f"SELECT {', '.join(COLUMNS)}, sum FROM submissions")  # noqa: S608 - our own column names
-            found.extend(
-                f"submission {row['tag']}: its row is damaged"
-                for row in rows
-                if row_sum(*row[:-1]) != row["sum"]
-            )
-            damaged = sum(
-                row_sum(*row[:6]) != row[6]
-                for row in self._db.execute(
-                    "SELECT digest, submission, attempt, outcome, before_submission, "
-                    "before_outcome, sum FROM claims"
-                )
-            )
-            found.extend(history_complaints(self._db))
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            return (*found, f"cannot be read: {error}")
-        if damaged:
-            found.append(f"{damaged} questions' rows are damaged")
-        return tuple(found)
+            super().bind(tag, batch_id, created_at)
+        except Exception:
+            if not self._ballast.exists():
+                raise
+            self._ballast.unlink()
+            super().bind(tag, batch_id, created_at)
+
+    def keep_ballast(self) -> None:
+        """Set room aside for the next `bind`; a full disk shows here, before anything is paid."""
+        if not self._ballast.exists():
+            self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
+
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the ledger as one file."""
+        target.unlink(missing_ok=True)
+        with sqlite_errors(target):
+            copy = sqlite3.connect(target)
+            try:
+                self._connection.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            finally:
+                copy.close()
+
+
+def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+    if found is None:
+        for statement in SCHEMA.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [
+                ("format_version", FORMAT_VERSION),
+                ("lineage", randomness(8).hex()),
+                ("serial", 0),
+            ],
+        )
+    for table in (TABLE, *TABLES):
+        connection.execute(table)
+    connection.execute("COMMIT")

@@ -1,10 +1,10 @@
-"""The SQLite ledger's tables, its row checksums, and rows as records."""
+"""The ledger's tables, its row checksums, and rows as records."""
 
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -89,9 +89,9 @@ def to_row(submission: Submission) -> list[Any]:
     return [*values, row_sum(*values)]
 
 
-def from_row(row: sqlite3.Row) -> Submission:
-    """Return the record of a row read with `COLUMNS`."""
-    values: dict[str, Any] = {column: row[column] for column in COLUMNS}
+def from_row(row: Sequence[Any]) -> Submission:
+    """Return the record of a row of `COLUMNS`."""
+    values: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
     for column in TIMES:
         if values[column] is not None:
             values[column] = dt.datetime.fromisoformat(values[column])

@@ -24,8 +24,7 @@ from batchspec.state.lease import held
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.mirror import note_path, read_note, state_moved_back
 from batchspec.state.segments import FolderSegments
-from batchspec.state.sqlite import SqliteReader
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.sqlite import SqliteLedger, SqliteReader
 from batchspec.workflow.waits import Waits, waits_for
 
 EMULATED_KEY = "emulated"

@@ -30,7 +30,7 @@ from batchspec.plan.model import Reason, SpecPlan
 from batchspec.problems import Problem
 from batchspec.spec.words import listing
 from batchspec.state.model import Submission, Verdict
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.writer import SqlLedger
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
@@ -51,7 +51,7 @@ def is_complete(plan: SpecPlan) -> bool:
 
 
 def finish(
-    session: Session, ledger: SqliteLedger, job: Job, planned: Planned, engine: Engine
+    session: Session, ledger: SqlLedger, job: Job, planned: Planned, engine: Engine
 ) -> Generator[Event, None, tuple[Problem, ...]]:
     """Write a complete spec's outputs, run its checks, and sum it up.
 

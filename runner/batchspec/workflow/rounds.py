@@ -20,7 +20,7 @@ from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.model import OPEN, UNRESOLVED
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.writer import SqlLedger
 from batchspec.workflow.chunks import arrange, claims, sweep, write_chunks
 from batchspec.workflow.context import Session
 from batchspec.workflow.finish import finish, is_complete
@@ -35,7 +35,7 @@ class Rounds:
     """Plans specs for a run, as often as it takes."""
 
     session: Session
-    ledger: SqliteLedger
+    ledger: SqlLedger
     options: RunOptions
     _jobs: dict[str, Job] = field(default_factory=dict)
     _judges: dict[bytes, Judge] | None = None

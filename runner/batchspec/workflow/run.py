@@ -12,7 +12,7 @@ from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import ClaimConflict
 from batchspec.state.model import OPEN
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.writer import SqlLedger
 from batchspec.workflow.budgets import spec_complaint, total_complaint
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
@@ -61,7 +61,7 @@ class _Run:
     """One run over some specs."""
 
     session: Session
-    ledger: SqliteLedger
+    ledger: SqlLedger
     options: RunOptions
     rounds: Rounds
     recording: Recording

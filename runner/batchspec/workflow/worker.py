@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from batchspec.api.port import BatchApi, Page
 from batchspec.state.mirror import Note, write_note
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.writer import SqlLedger
 from batchspec.workflow.context import Session
 
 
@@ -15,7 +15,7 @@ class Worker:
     """One writing process."""
 
     session: Session
-    ledger: SqliteLedger
+    ledger: SqlLedger
     api: BatchApi
 
     def identify(self, page: Page) -> str:

@@ -15,8 +15,7 @@ import pytest
 from batchspec.state.history import RunRecord, run_json, run_of
 from batchspec.state.ledger import Armed, Fenced
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.state.sqlite import SqliteReader
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.sqlite import SqliteLedger, SqliteReader
 
 S = SubmissionState
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

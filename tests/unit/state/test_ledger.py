@@ -18,9 +18,8 @@ from batchspec.plan.model import Outcome
 from batchspec.state.lease import held
 from batchspec.state.ledger import Armed, ClaimConflict, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
-from batchspec.state.sqlite import SqliteReader
+from batchspec.state.sqlite import SqliteLedger, SqliteReader
 from batchspec.state.tables import claim_sum, row_sum, sum_tail
-from batchspec.state.writer import SqliteLedger
 
 S = SubmissionState
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)

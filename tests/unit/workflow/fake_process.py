@@ -23,7 +23,7 @@ from batchspec.spec.load import read_yaml
 from batchspec.spec.model import Api, ProjectFile, Spec
 from batchspec.spec.project import LoadedSpec, Project
 from batchspec.state.ledger import ClaimConflict, Ledger, LedgerReader
-from batchspec.state.writer import SqliteLedger
+from batchspec.state.sqlite import SqliteLedger
 from batchspec.workflow.chunks import Chunk, new_tag, pack_claim
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive

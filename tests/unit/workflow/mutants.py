@@ -77,7 +77,7 @@ class FencesNobody(WatchedLedger):
     def take_lease(self, holder: str, now: dt.datetime) -> None:
         """Take the lease, and stay at its first generation."""
         super().take_lease(holder, now)
-        self._db.execute("UPDATE lease SET gen = 1")
+        self._db.change("UPDATE lease SET gen = 1")
         self.gen = 1
 
 

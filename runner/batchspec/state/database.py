@@ -1,0 +1,75 @@
+"""What a ledger needs of a database: a few statements, one transaction at a time.
+
+The ledger's rules (`state.reader`, `state.writer`) are written once, in SQL that SQLite and
+PostgreSQL both take: parameters are ``?1``, ``?2``, …, rows come back as tuples. `state.sqlite` and
+`state.postgres` are what differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+
+
+class Database(Protocol):
+    """One connection. Each method raises `StateFailure` when the database cannot do it."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it: the file's path, or the server's address without secrets."""
+        ...
+
+    def rows(self, sql: str, *values: object) -> list[Row]:
+        """Return the rows of a query."""
+        ...
+
+    def stream(self, sql: str, size: int) -> Iterator[list[Row]]:
+        """Yield the rows of a large query in lists of at most ``size``, inside a `snapshot`."""
+        ...
+
+    def change(self, sql: str, *values: object) -> int:
+        """Execute a statement; return how many rows it changed."""
+        ...
+
+    def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
+        """Execute a statement once for each row of values; return how many rows it changed."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Let all queries of the block see the database as it was at one moment."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction that writes; no other writer comes between."""
+        ...
+
+    def commit(self) -> None:
+        """Make the transaction durable; when this returns, it is."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo the transaction, if there still is one."""
+        ...
+
+    def generation(self) -> int:
+        """Return the newest lease's generation (0: none); the transaction keeps it as it is."""
+        ...
+
+    def has_table(self, table: str) -> bool:
+        """Tell whether there is such a table: a state of an older version may lack one."""
+        ...
+
+    def claim_sum(self, digest: bytes, tail: str) -> int:
+        """Return the checksum of a claim's row; ``tail`` is `state.tables.sum_tail` of the rest."""
+        ...
+
+    def integrity(self) -> list[str]:
+        """Return what the database itself finds wrong with its pages."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
