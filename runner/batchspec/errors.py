@@ -24,6 +24,13 @@ class Failure(Exception):  # noqa: N818 - the tree's names say what failed, not 
         self.message = message
         self.hint = hint
 
+    @property
+    def code(self) -> str:
+        """The class as a stable identifier: StalePlan is ``stale-plan``."""
+        name = type(self).__name__
+        name = name.removesuffix("Failure") or name
+        return "".join(f"-{mark.lower()}" if mark.isupper() else mark for mark in name).lstrip("-")
+
 
 class UsageFailure(Failure):
     """The command line asks for something impossible (exit code 2)."""

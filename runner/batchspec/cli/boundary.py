@@ -112,15 +112,8 @@ def _problems(result: Result, terminal: Terminal) -> str:
 
 
 def _failed(failure: Failure, terminal: Terminal) -> int:
-    _show_error(terminal, _code(failure), failure.message, failure.hint)
+    _show_error(terminal, failure.code, failure.message, failure.hint)
     return failure.exit_code
-
-
-def _code(failure: Failure) -> str:
-    """Return the failure's class as a stable identifier: StalePlan is ``stale-plan``."""
-    name = type(failure).__name__
-    name = name.removesuffix("Failure") or name
-    return "".join(f"-{mark.lower()}" if mark.isupper() else mark for mark in name).lstrip("-")
 
 
 def _disk_failure(error: OSError) -> DiskFailure:

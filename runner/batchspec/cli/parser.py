@@ -53,6 +53,7 @@ COMMANDS = {
     "diff": "show how answers differ between two versions of a spec",
     "verify": "check every digest of outputs and state",
     "cost": "show what was spent, on what, and what could be saved",
+    "history": "show who did what when; export it for an audit",
     "report": "write one page about costs, batches, failures and answers",
     "state": "export or import the state as one file",
     "record": "write what was answered as a file that the emulator replays",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SECRET_NAMES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _EMULATED = (
     r"`batchspec "
-    r"(plan|run|apply|status|collect|cancel|recover|show|verify|diff|record|cost|report)\b"
+    r"(plan|run|apply|status|collect|cancel|recover|show|verify|diff|record|cost|history|report)\b"
     r"(?![^`]* --emulate)"
 )
 """Commands in messages that take ``--emulate`` and lack it."""

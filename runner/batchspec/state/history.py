@@ -74,7 +74,7 @@ class RunRecord:
     """None: it is at work, or it was killed."""
     exit_code: int | None = None
     failure: str = ""
-    """Kind of failure that ended it, such as ``OverBudget``; empty: none did."""
+    """Kind of failure that ended it, such as ``over-budget``; empty: none did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

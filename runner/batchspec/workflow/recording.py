@@ -123,19 +123,19 @@ def recorded(
     try:
         yield recording
     except BaseException as error:
-        recording.end(_code(error), type(error).__name__)
+        recording.end(*_told(error))
         raise
     recording.end(recording.exit_code)
 
 
-def _code(error: BaseException) -> int:
-    """Return the exit code that the command line gives to what ends a command."""
+def _told(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the name that the command line gives to what ends a command."""
     match error:
         case Failure():
-            return error.exit_code
+            return error.exit_code, error.code
         case KeyboardInterrupt() | GeneratorExit():
-            return _INTERRUPTED
+            return _INTERRUPTED, "interrupted"
         case OSError():
-            return _DISK
+            return _DISK, "disk"
         case _:
-            return _BUG
+            return _BUG, "bug"
