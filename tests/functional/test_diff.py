@@ -78,17 +78,18 @@ def test_answers_are_compared_with_a_revision(folder: Folder) -> None:
     assert folder.batchspec(*least, "0.951").code == 3
     for name in ("triage.jsonl", "triage.jsonl.manifest.json"):
         folder.write(f"kept/{name}", (folder.root / "out" / name).read_bytes())
-    single = SPEC.replace(', {path: "out/items/{{ key }}.md"}', "")
-    folder.write("specs/triage.yaml", single)
     kept = "kept/triage.jsonl.manifest.json"
     same = folder.batchspec("diff", "triage", "--emulate", "--against", kept)
     assert same.code == 0, same.err
     assert same.out.startswith(f"out/triage.jsonl: {kept} → the working tree\n  same     20\n")
+    assert "out/items" not in same.out
+    folder.write(f"kept/{kept[5:]}", folder.read(kept).replace("out/triage", "out/other"))
 
     for arguments, said in (
         (("--against", "nowhere"), "nowhere is no git revision here"),
         (("--against=--help",), "--help is no git revision here"),
         (("--against", "specs.manifest.json"), "is no manifest that batchspec wrote"),
+        (("--against", kept), f"{kept} speaks of out/other.jsonl, which is no output of triage"),
     ):
         refused = folder.batchspec("diff", "triage", "--emulate", *arguments)
         assert (refused.code, said in refused.err) == (2, True), refused.err

@@ -39,7 +39,7 @@ def table_name(spec: str) -> str:
 
 
 def write_database(engine: Engine, projection: Projection, path: Path, table: str) -> None:
-    """Write the rows to a new database file as its only table.
+    """Write the rows, in order, to a new database file as its only table.
 
     Raises:
         AuthorSqlError: A row of a projection cannot be computed.
@@ -47,10 +47,8 @@ def write_database(engine: Engine, projection: Projection, path: Path, table: st
     for leftover in (path, path.with_name(f"{path.name}.wal")):
         leftover.unlink(missing_ok=True)
     with attached(engine, path) as database:
-        columns = ", ".join(quote_identifier(column.name) for column in projection.columns)
         engine.execute(
-            f"CREATE TABLE {database}.main.{quote_identifier(table)} AS"
-            f" SELECT {columns} FROM ({projection.sql})"
+            f"CREATE TABLE {database}.main.{quote_identifier(table)} AS {projection.plain_rows()}"
         )
         engine.execute(f"CHECKPOINT {database}")
 

@@ -57,6 +57,10 @@ class Projection:
             )
         )
 
+    def plain_rows(self) -> str:
+        """Return the query of the rows in their own types, in order."""
+        return self._select(", ".join(quote_identifier(column.name) for column in self.columns))
+
     def _select(self, what: str) -> str:
         return f"SELECT {what} FROM ({self.sql}){self._order_by()}"
 

@@ -40,13 +40,40 @@ def diff_spec(session: Session, loaded: LoadedSpec, options: DiffOptions) -> tup
         UsageFailure: One of the versions is not there, or cannot be compared.
     """
     found = []
-    for output in loaded.spec.outputs:
+    for output in _compared(session.project.root, loaded, options.against):
         with session.engine() as engine:
             versions = _Versions(
                 session=session, engine=engine, loaded=loaded, output=output, options=options
             )
             found.append(versions.compare())
     return tuple(found)
+
+
+def _compared(root: Path, loaded: LoadedSpec, against: str | None) -> tuple[Output, ...]:
+    """Return the outputs that are compared: of several, those that a manifest speaks of."""
+    outputs = loaded.spec.outputs
+    if against is None or not against.endswith(MANIFEST) or len(outputs) == 1:
+        return outputs
+    _, manifest = _manifest_at(root, against)
+    of = f"/{manifest.output.path}"
+    found = tuple(output for output in outputs if of.endswith(f"/{output.path}"))
+    if not found:
+        raise UsageFailure(
+            f"{against} speaks of {manifest.output.path}, which is no output of "
+            f"{loaded.spec.name}.",
+            hint=f"Its outputs are {', '.join(output.path for output in outputs)}.",
+        )
+    return found
+
+
+def _manifest_at(root: Path, against: str) -> tuple[Path, Manifest]:
+    """Return a manifest that the command line names, and where it is."""
+    path = Path(against)
+    path = path if path.is_file() else root / against
+    manifest = read_manifest(path)
+    if manifest is None:
+        raise UsageFailure(f"{against} is no manifest that batchspec wrote.")
+    return path, manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +153,7 @@ class _Versions:
         return tuple((name, path) for name, path in there if path.is_file())
 
     def _of_manifest(self, against: str) -> Version:
-        path = Path(against)
-        path = path if path.is_file() else self.root / against
-        manifest = read_manifest(path)
-        if manifest is None:
-            raise UsageFailure(f"{against} is no manifest that batchspec wrote.")
+        path, manifest = _manifest_at(self.root, against)
         label = against
         output = path.with_name(path.name.removesuffix(MANIFEST))
         if manifest.output.files is None and not output.is_file():

@@ -20,7 +20,7 @@ OUTPUT = "outputs: {path: out/a.duckdb}\n"
 HOSTILE = "a\n'b\" \\ 😀 =1+1"
 
 
-def rows(path: Path, sql: str = "SELECT key, result FROM demo ORDER BY key") -> list[Any]:
+def rows(path: Path, sql: str = "SELECT key, result FROM demo") -> list[Any]:
     """Return what a reader of the database sees."""
     with duckdb.connect(str(path), read_only=True) as database:
         return database.execute(sql).fetchall()
@@ -43,6 +43,15 @@ def test_the_table_has_the_rows(answered: World) -> None:
     assert rows(path, "SELECT table_name FROM duckdb_tables()") == [("demo",)]
     assert (written.rows, written.changed) == (3, True)
     assert not list((answered.root / "out").glob(".*"))
+
+
+def test_rows_stand_in_the_order_of_the_other_formats(answered: World) -> None:
+    """A projection without ORDER BY is sorted by its columns, as in every other format."""
+    select = "SELECT -length(result) AS n, key, result FROM results"
+    _, problems = answered.run(f'outputs: {{path: out/a.duckdb, select: "{select}"}}\n')
+    assert problems == ()
+    found = rows(answered.root / "out/a.duckdb", "FROM demo")
+    assert [key for _, key, _ in found] == ["T-10", "T-1", "T-2"]
 
 
 def test_equal_content_is_not_written_again(answered: World) -> None:
