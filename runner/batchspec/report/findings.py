@@ -69,8 +69,17 @@ class Verified(Protocol):
         """Every output of the specs that were looked at."""
 
 
-def findings_text(verified: Verified, specs: int, *, style: Style = PLAIN) -> str:
-    """Return one line per output, one per finding, and a last line that sums up."""
+def findings_text(
+    verified: Verified, specs: int, *, unread: bool = False, style: Style = PLAIN
+) -> str:
+    """Return one line per output, one per finding, and a last line that sums up.
+
+    Args:
+        verified: What was found.
+        specs: How many specs were looked at.
+        unread: Problems of specs or inputs kept something from being compared.
+        style: How words are coloured.
+    """
     lines = [_output(output, style) for output in verified.outputs]
     lines += [_line(finding, style) for finding in verified.findings]
     findings = verified.findings
@@ -78,6 +87,8 @@ def findings_text(verified: Verified, specs: int, *, style: Style = PLAIN) -> st
     parts = [(len(findings) - stale, "damaged"), (stale, "stale")]
     total = ", ".join(f"{number(many)} {word}" for many, word in parts if many)
     found = total or "state and outputs are as they were recorded"
+    if unread:
+        found = f"{f'{total}, and ' if total else ''}problems keep the rest from being compared"
     return "\n".join([*lines, f"{count(specs, 'spec')} verified: {found}."]) + "\n"
 
 

@@ -79,6 +79,14 @@ def test_nothing_found() -> None:
     assert findings_text(Found(), 1) == expected
 
 
+def test_what_could_not_be_compared_is_not_called_sound() -> None:
+    """Problems of specs or inputs take the place of the good news."""
+    rest = "problems keep the rest from being compared.\n"
+    assert findings_text(Found(), 0, unread=True) == f"0 specs verified: {rest}"
+    found = findings_text(Found(FOUND[:1]), 1, unread=True)
+    assert found.endswith(f"1 spec verified: 1 damaged, and {rest}")
+
+
 def test_json() -> None:
     """JSON has every output and every finding as it is."""
     assert findings_json(Found(FOUND[:1], OUTPUTS)) == {

@@ -41,10 +41,10 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     with session:
         verified = verify(session, selection.specs)
     problems += verified.problems
-    text = findings_text(verified, len(selection.specs), style=terminal.out_style)
-    unread = PROBLEMS if has_errors(problems) else DONE
+    unread = has_errors(problems)
+    text = findings_text(verified, len(selection.specs), unread=unread, style=terminal.out_style)
     return Result(
-        exit_code=ITEMS_FAILED if verified.findings else unread,
+        exit_code=ITEMS_FAILED if verified.findings else PROBLEMS if unread else DONE,
         text=terminal.addressed(text),
         json=findings_json(verified),
         problems=problems,
