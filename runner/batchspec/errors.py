@@ -64,6 +64,10 @@ class Ambiguous(Refused):
     """Going on could pay twice; a person has to decide."""
 
 
+class UntrustedJob(Refused):
+    """A CI job that somebody else's pull request set off would use the key."""
+
+
 class EnvironmentFailure(Failure):
     """Network, authentication, disk, permissions (exit code 5)."""
 

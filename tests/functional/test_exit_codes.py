@@ -110,6 +110,18 @@ def test_stale_plan(project: MakeProject) -> None:
     assert applied.code == 0, applied.err
 
 
+def test_a_job_that_a_fork_set_off(project: MakeProject) -> None:
+    """4: with the secrets of a repository, somebody else's specs are neither run nor counted."""
+    folder = letters(project)
+    folder.environ.update(GITHUB_EVENT_NAME="pull_request_target", ANTHROPIC_API_KEY="canary")
+    assert folder.batchspec("plan", "--out", "plan.json").code == 0
+    for command in (["run"], ["apply", "plan.json"], ["collect"], ["plan", "--count-tokens", "1"]):
+        done = folder.batchspec(*command, "--format", "json")
+        assert (done.code, done.json()["error"]["code"]) == (4, "untrusted-job"), command
+    emulated = folder.batchspec("run", "--emulate")
+    assert emulated.code == 0, emulated.err
+
+
 def test_refused_key(project: MakeProject, emulator: MakeEmulator) -> None:
     """5: the API refuses the key, which no message repeats."""
     folder = letters(project)

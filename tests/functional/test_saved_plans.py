@@ -76,6 +76,24 @@ def test_a_moved_state_makes_a_plan_stale(folder: Folder) -> None:
     assert "The state has moved" in stale.err
 
 
+def test_a_stale_plan_may_be_made_anew(folder: Folder) -> None:
+    """`--if-stale replan` submits a fresh plan that costs no more, and refuses one that does."""
+    assert folder.batchspec("plan", "--out", "plan.json").code == 0
+    folder.write("tickets.csv", ROWS + "6,Body 6\n")
+    dearer = folder.read("plan.json")
+    done = folder.batchspec("apply", "plan.json", "--if-stale", "replan")
+    assert done.code == 0, done.err
+    assert "have changed. The state" not in done.err
+    assert "A fresh plan of its specs is submitted instead" in done.err
+    assert "  1 request submitted" in done.out
+    folder.write("plan.json", dearer)
+    folder.write("tickets.csv", ROWS + "".join(f"{n},Body {n}\n" for n in range(6, 12)))
+    refused = folder.batchspec("apply", "plan.json", "--if-stale", "replan")
+    assert (refused.code, refused.out) == (4, "")
+    assert "The saved plan is stale. The inputs of `triage`" in refused.err
+    assert "that were reviewed." in refused.err
+
+
 def test_comments_and_order_do_not_make_a_plan_stale(folder: Folder) -> None:
     """What submits nothing else is not a reason to refuse."""
     assert folder.batchspec("plan", "--out", "plan.json").code == 0

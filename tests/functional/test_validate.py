@@ -105,3 +105,24 @@ def test_outputs_that_cannot_be_written_cost_nothing(
         folder.write(path, text)
     (sound,) = folder.batchspec("plan", "--emulate", "--format", "json").json()["specs"]
     assert sound["counts"]["submit"] == sound["items"] == 2
+
+
+def test_problems_beside_the_lines_of_a_pull_request(project: MakeProject) -> None:
+    """CI's forms name paths below the repository, whatever folder the project is in."""
+    folder = project(
+        {f"jobs/{path}": text for path, text in spec("a", "max_tokens", "max_token").items()}
+        | {"jobs/batchspec.yaml": "version: 1\n"}
+    )
+    args = ("--project", "jobs", "validate", "--format")
+    workspace = {"GITHUB_WORKSPACE": str(folder.root)}
+    done = folder.batchspec(*args, "github", env=workspace)
+    assert (done.code, done.err) == (1, "")
+    first, *_, last = done.out.splitlines()
+    assert first.startswith("::error file=jobs/specs/a.yaml,line=")
+    assert last == "1 problem."
+    report = folder.batchspec(*args, "gitlab")
+    assert report.code == 1
+    assert {found["location"]["path"] for found in report.json()} == {"jobs/specs/a.yaml"}
+    sound = project(spec("b"))
+    assert sound.batchspec("validate", "--format", "github").out == "1 spec, no problems.\n"
+    assert sound.batchspec("validate", "--format", "gitlab").json() == []

@@ -13,6 +13,7 @@ from batchspec.problems import has_errors
 from batchspec.report.problems import problems_json
 from batchspec.report.summary import RunSummary, summary_json, summary_text
 from batchspec.workflow.context import open_session
+from batchspec.workflow.untrusted import refuse_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -46,7 +47,12 @@ def work_on_specs(
         terminal: Where progress goes.
         work: Starts the work; its events are shown and summed up.
         usable: Leave specs with problems out instead of stopping at them.
+
+    Raises:
+        UntrustedJob: a CI job would use the key for specs that may be a fork's.
     """
+    if not args.emulate:
+        refuse_untrusted(terminal.environ)
     selection, problems = (select_usable if usable else select)(args, terminal)
     if selection is None:
         return stopped_by(problems)

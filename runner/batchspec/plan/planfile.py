@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from batchspec.durable import write_file
 from batchspec.errors import Refused, StalePlan, UsageFailure
+from batchspec.plan.cost import money_ceiling
 from batchspec.plan.document import (
     FORMAT_VERSION,
     document_digest,
@@ -110,6 +112,40 @@ def _moved(saved: SpecPlan, now: SpecPlan | None, same_state: bool) -> Iterable[
         yield f"The inputs of `{saved.name}`, or what its prompt makes of them, have changed."
     elif same_state and saved.digests == now.digests and _work(saved) != _work(now):
         yield f"For `{saved.name}`, other items would be submitted now than were planned."
+
+
+def require_affordable(stale: StalePlan, saved: Plan, current: Plan) -> str:
+    """Agree to what would be done now in place of a stale plan, if it costs no more than that.
+
+    Returns:
+        What to tell: why the plan was stale, and what is submitted instead.
+
+    Raises:
+        StalePlan: It may cost more, or a price is unknown, or a spec of the plan is gone.
+    """
+    reviewed, most = _most(saved), _most(current)
+    complaint = ""
+    if reviewed is None or most is None:
+        complaint = "A price is unknown, so a fresh plan cannot be held against it."
+    elif most > reviewed:
+        complaint = (
+            f"A fresh plan may cost up to ${money_ceiling(most)}, more than the "
+            f"${money_ceiling(reviewed)} that were reviewed."
+        )
+    elif {spec.name for spec in saved.specs} != {spec.name for spec in current.specs}:
+        complaint = "A fresh plan is of other specs."
+    if complaint or most is None:
+        raise StalePlan(f"{stale.message} {complaint}", hint=_AGAIN) from stale
+    return (
+        f"{stale.message} A fresh plan of its specs is submitted instead: it costs at most "
+        f"${money_ceiling(most)}, and ${money_ceiling(reviewed)} were reviewed."
+    )
+
+
+def _most(plan: Plan) -> Decimal | None:
+    amounts = [spec.estimate.usd_max for spec in plan.specs if spec.requests]
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
 
 def _work(spec: SpecPlan) -> set[tuple[str, str, str]]:

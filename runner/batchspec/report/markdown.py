@@ -17,6 +17,11 @@ from batchspec.report.wording import wording_lines
 
 NAMED_CHANGES = 50
 """So many changes of a spec are named; the rest are counted."""
+NAMED_SPECS = 100
+"""So many specs have a row in the table; the rest are counted."""
+LONGEST = 60_000
+"""A comment on GitHub has at most 65,536 characters; sections that do not fit are left out whole,
+so that no fence and no fold stays open."""
 _KEY_LIMIT = 200
 _MARKS = {Action.SUBMIT: "+", Action.FAILED: "!", Action.REMOVED: "-"}
 _TICKS = re.compile("`+")
@@ -25,12 +30,29 @@ _TICKS = re.compile("`+")
 def plan_markdown(plan: Plan) -> str:
     """Return a headline, a table of counts and prices, and the changes of each spec folded."""
     blocks = [f"### batchspec: {_headline(plan)}", "\n".join(_table(plan.specs))]
+    return "\n\n".join([*blocks, *_fitting(plan, LONGEST - sum(map(len, blocks)))]) + "\n"
+
+
+def _fitting(plan: Plan, room: int) -> Iterator[str]:
+    """Yield the sections of specs that fit, and a word on those that do not."""
+    left_out = 0
+    for block in _sections(plan):
+        if len(block) > room:
+            left_out += 1
+            continue
+        room -= len(block) + 2
+        yield block
+    if left_out:
+        sections = count(left_out, "section")
+        yield f"{sections} would not fit into a comment; `batchspec plan` shows everything."
+
+
+def _sections(plan: Plan) -> Iterator[str]:
     for spec in plan.specs:
         if spec.changes or spec.estimate.notes:
-            blocks.append(_details(spec))
+            yield _details(spec)
         if spec.reworded:
-            blocks.append(_rewordings(spec))
-    return "\n\n".join(blocks) + "\n"
+            yield _rewordings(spec)
 
 
 def _headline(plan: Plan) -> str:
@@ -47,6 +69,10 @@ def _headline(plan: Plan) -> str:
 
 
 def _table(specs: Sequence[SpecPlan]) -> Iterator[str]:
+    if len(specs) > NAMED_SPECS:
+        yield from _table(specs[:NAMED_SPECS])
+        yield f"| and {number(len(specs) - NAMED_SPECS)} more |{' |' * 10}"
+        return
     yield (
         "| spec | model | submit | unchanged | in flight | failed | removed | requests | batches "
         "| expected | at most |"

@@ -25,6 +25,7 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.state.mirror import note_path, read_note, state_moved_back
 from batchspec.state.segments import FolderSegments
 from batchspec.state.sqlite import SqliteLedger, SqliteReader
+from batchspec.workflow.untrusted import refuse_untrusted
 from batchspec.workflow.waits import Waits, waits_for
 
 EMULATED_KEY = "emulated"
@@ -174,9 +175,11 @@ class Session:
 
         Raises:
             MissingKey: when the environment has none.
+            UntrustedJob: when a CI job may run somebody else's specs with it.
         """
         if self.emulated:
             return EMULATED_KEY
+        refuse_untrusted(self.environ)
         name = self.project.config.api.key_env
         key = self.environ.get(name, "").strip()
         if not key:

@@ -33,8 +33,9 @@ class RunOptions:
     rounds: int | None = None
     """How often failed items may be part of a submission, the first included; None: as the spec's
     retries allow. `apply` submits what its plan says once, and nothing more."""
-    expect: Callable[[Plan], None] | None = None
-    """Called with the first plan before anything is submitted; raises to refuse (`apply`)."""
+    expect: Callable[[Plan], str] | None = None
+    """Called with the first plan before anything is submitted; raises to refuse (`apply`), returns
+    what to tell when it agrees to something else than was agreed before."""
     plan_digest: str = ""
     """Digest of the saved plan that is applied; empty: the run makes its own."""
 

@@ -84,7 +84,8 @@ class _Run:
         self.recording.planned(plan, self.options.plan_digest)
         if not has_errors(self.problems):
             if self.options.expect is not None:
-                self.options.expect(plan)
+                told = self.options.expect(plan)
+                yield from [Notice(message=told, warning=True)] if told else []
             self._keep_budgets()
             if open_before or any(job.chunks for job in self.jobs):
                 yield from self._work()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from batchspec.errors import Refused, StalePlan, UsageFailure
 from batchspec.plan import document, planfile
 from batchspec.plan.document import document_digest, plan_document
 from batchspec.plan.model import Action, Change, Plan, Reason, Reworded
-from batchspec.plan.planfile import read_plan, require_fresh, write_plan
+from batchspec.plan.planfile import read_plan, require_affordable, require_fresh, write_plan
 from batchspec.plan.sidecar import sidecar_of
 from batchspec.plan.wording import compare_requests
 
@@ -238,6 +239,47 @@ def test_a_moved_state_makes_a_plan_stale(plan: Plan) -> None:
     current = replace(plan, state={"lineage": "abc", "serial": 8})
     with pytest.raises(StalePlan, match="from lineage abc, serial 7 to lineage abc, serial 8"):
         require_fresh(plan, current)
+
+
+def priced(plan: Plan, amount: str | None) -> Plan:
+    """Return the plan with another highest price."""
+    usd_max = None if amount is None else Decimal(amount)
+    spec = replace(plan.specs[0], estimate=replace(plan.specs[0].estimate, usd_max=usd_max))
+    return replace(plan, specs=(spec,))
+
+
+def test_a_fresh_plan_may_take_a_stale_ones_place(plan: Plan) -> None:
+    """It is agreed to when it costs no more, and what is told says why and how much."""
+    stale = StalePlan("The saved plan is stale. The state has moved.")
+    told = require_affordable(stale, priced(plan, "0.5"), priced(plan, "0.5"))
+    assert told == (
+        "The saved plan is stale. The state has moved. A fresh plan of its specs is submitted "
+        "instead: it costs at most $0.5000, and $0.5000 were reviewed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "now", "says"),
+    [
+        ("0.5", "0.500001", "up to \\$0.5001, more than the \\$0.5000 that were reviewed"),
+        (None, "0.1", "A price is unknown"),
+        ("0.5", None, "A price is unknown"),
+    ],
+)
+def test_a_dearer_plan_takes_no_place(
+    plan: Plan, reviewed: str | None, now: str | None, says: str
+) -> None:
+    """More than was reviewed, or an unknown amount, stays refused; both reasons are told."""
+    stale = StalePlan("The saved plan is stale.")
+    with pytest.raises(StalePlan, match=f"The saved plan is stale. .*{says}"):
+        require_affordable(stale, priced(plan, reviewed), priced(plan, now))
+
+
+def test_other_specs_take_no_place(plan: Plan) -> None:
+    """What was reviewed was not about them."""
+    other = replace(plan, specs=(replace(plan.specs[0], name="other"),))
+    with pytest.raises(StalePlan, match="of other specs"):
+        require_affordable(StalePlan("Stale."), plan, other)
 
 
 KEYS = st.one_of(

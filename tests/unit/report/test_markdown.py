@@ -20,7 +20,7 @@ from batchspec.plan.model import (
     SpecPlan,
 )
 from batchspec.report.json import plan_json
-from batchspec.report.markdown import NAMED_CHANGES, plan_markdown
+from batchspec.report.markdown import LONGEST, NAMED_CHANGES, NAMED_SPECS, plan_markdown
 
 SPEC = SpecPlan(
     name="ticket-triage",
@@ -108,6 +108,22 @@ def test_many_changes_are_counted() -> None:
     text = plan_markdown(Plan(specs=(replace(SPEC, changes=changes),)))
     assert "  and 1,234 more\n" in text
     assert len(text) < 3000
+
+
+def test_a_comment_fits_the_forge() -> None:
+    """Whatever the number of specs: what does not fit is left out whole, and nothing stays open."""
+    key = json.dumps("k" * 190)
+    changes = tuple(replace(SPEC.changes[0], key=key) for _ in range(NAMED_CHANGES))
+    specs = tuple(replace(SPEC, name=f"spec-{n}", changes=changes) for n in range(NAMED_SPECS + 7))
+    text = plan_markdown(Plan(specs=specs))
+    assert LONGEST * 0.8 < len(text) <= LONGEST + 200 < 65_536
+    assert text.count("<details>") == text.count("</details>") > 1
+    assert text.count("```") == 2 * text.count("<details>")
+    left_out = NAMED_SPECS + 7 - text.count("<details>")
+    assert text.endswith(
+        f"{left_out} sections would not fit into a comment; `batchspec plan` shows everything.\n"
+    )
+    assert f"| and 7 more |{' |' * 10}\n" in text
 
 
 HOSTILE = [

@@ -13,6 +13,7 @@ from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result
 from batchspec.cli.selection import Selection, load_named
 from batchspec.problems import Problem, Severity, has_errors
+from batchspec.report.annotations import github_annotations, gitlab_report
 from batchspec.report.figures import count
 from batchspec.report.problems import problems_json, problems_text, problems_total
 
@@ -49,7 +50,9 @@ EXAMPLES = """\
   batchspec validate                        every spec of the project
   batchspec validate specs/triage.yaml      one spec
   batchspec validate --inputs               read the inputs too
-  batchspec validate --format json          for editors and CI
+  batchspec validate --format json          for editors
+  batchspec validate --format github        problems beside the lines of a pull request
+  batchspec validate --format gitlab        a Code Quality report
 """
 
 
@@ -70,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="open the inputs, and check names in prompts, outputs and checks as well",
     )
-    add_shared(parser)
+    add_shared(parser, ("text", "json", "github", "gitlab"))
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
@@ -83,9 +86,32 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         problems += check(selection)
     return Result(
         exit_code=PROBLEMS if has_errors(problems) else DONE,
-        text=_text(selection if all_loaded else None, problems, terminal),
+        text=_shown(args.format, selection if all_loaded else None, problems, terminal),
         json=problems_json(problems),
     )
+
+
+def _shown(
+    form: str, selection: Selection | None, problems: tuple[Problem, ...], terminal: Terminal
+) -> str:
+    """Return the problems in a form that is text to the terminal; JSON has a field of its own."""
+    if form == "gitlab":
+        return gitlab_report(problems, _prefix(terminal))
+    text = _text(selection, problems, terminal)
+    if form == "github":
+        return github_annotations(problems, _prefix(terminal)) + text.splitlines()[-1] + "\n"
+    return text
+
+
+def _prefix(terminal: Terminal) -> str:
+    """Return the project's folder below the repository as CI systems want it in paths."""
+    names = ("GITHUB_WORKSPACE", "CI_PROJECT_DIR")
+    top = next(filter(None, map(terminal.environ.get, names)), None)
+    root = (terminal.root or Path()).resolve()
+    base = Path.cwd() if top is None else Path(top).resolve()
+    if root == base or not root.is_relative_to(base):
+        return ""
+    return f"{root.relative_to(base).as_posix()}/"
 
 
 def _text(selection: Selection | None, problems: tuple[Problem, ...], terminal: Terminal) -> str:
