@@ -15,6 +15,7 @@ from batchspec.cli.terminal import Terminal
 if TYPE_CHECKING:
     from tests.docs.conftest import Page
 
+ROOT = Path(__file__).parents[2]
 TICKETS = (
     "id,lang,product,subject,body,score\nT-1,en,mail,Hello,Good day,3\nT-2,de,web,Hallo,Tag,4\n"
 )
@@ -28,6 +29,7 @@ FILES = {
     "data/questions.jsonl": '{"id": "a", "question": "Why?"}\n',
     "old/answers.jsonl": '{"key": "b", "result": "So."}\n',
     "docs/page.md": "# A page\n\nText.\n",
+    "papers/lease.pdf": (ROOT / "examples/papers/papers/lease.pdf").read_text("ascii"),
     "prompts/reviews.md": "You read reviews.\n",
     "prompts/triage.md": "Label support tickets.\n",
     "prompts/labels.md": "Label support tickets.\n",
