@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,14 +151,150 @@ def test_an_agreed_plan_submits_nothing_it_does_not_name(folder: Folder) -> None
 
 
 def test_inputs_of_a_chain_are_validated_when_they_can_be(folder: Folder) -> None:
-    """Before the first run a warning says what could not be checked."""
+    """Before the first run the columns are known; a warning says what is not."""
     before = folder.batchspec("validate", "--inputs", "--format", "json")
     assert before.code == 0
     assert [p["code"] for p in before.json()["problems"]] == ["unread-inputs"]
-    assert folder.batchspec("run", "extract").code == 0
     folder.write("specs/write-up.yaml", WRITE_UP.replace("string_agg(result", "string_agg(resul"))
+    wrong = folder.batchspec("validate", "--inputs", "--format", "json")
+    assert sorted(p["code"] for p in wrong.json()["problems"]) == ["bad-sql", "unread-inputs"]
+    assert folder.batchspec("run", "extract").code == 0
     after = folder.batchspec("validate", "--inputs", "--format", "json")
     assert [p["code"] for p in after.json()["problems"]] == ["bad-sql"]
+
+
+WRONG = {
+    "a column that is not there": ("string_agg(result", "string_agg(resul", "bad-sql", (7, 62)),
+    "a type that does not fit": ("count(*)::INTEGER", "sum(status)", "bad-sql", (7, 21)),
+    "a name of the prompt": ("{{ said }}", "{{ sayd }}", "undefined-name", None),
+    "an output's query": (
+        "outputs: {path: out/write-up.jsonl}",
+        "outputs: {path: out/write-up.jsonl, select: SELECT produkt FROM results}",
+        "bad-sql",
+        None,
+    ),
+    "a check's query": (
+        "outputs: {path: out/write-up.jsonl}",
+        "outputs: {path: out/write-up.jsonl}\nchecks: [{name: x, sql: SELECT z FROM extract}]",
+        "bad-sql",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_mistake_downstream_is_found_before_anything_is_paid(
+    folder: Folder, mistake: str
+) -> None:
+    """The columns of an upstream output are known before it is written."""
+    good, bad, code, place = WRONG[mistake]
+    assert good in WRITE_UP
+    folder.write("specs/write-up.yaml", WRITE_UP.replace(good, bad))
+    done = folder.batchspec("run", "--format", "json")
+    assert done.code == 1, done.out + done.err
+    (problem,) = done.json()["problems"]
+    where = problem["where"]
+    assert (problem["code"], where["file"]) == (code, "specs/write-up.yaml")
+    assert place is None or (where["line"], where["column"]) == place
+    assert listed(folder.environ["ANTHROPIC_BASE_URL"]) == []
+    planned = folder.batchspec("plan", "--format", "json")
+    assert (planned.code, planned.json()["problems"]) == (1, [problem])
+
+
+def test_columns_made_of_values_are_left_to_the_run(folder: Folder) -> None:
+    """What a PIVOT gives depends on rows: nothing is refused that may be right."""
+    pivot = (
+        HEAD
+        + "needs: [extract]\ninputs:\n  key: key\n  sql: |\n"
+        + "    SELECT * FROM (PIVOT extract ON status USING count(*) GROUP BY key)\n"
+        + 'prompt: {user: "{{ key }} {{ succeeded }}"}\noutputs: {path: out/write-up.jsonl}\n'
+    )
+    folder.write("specs/write-up.yaml", pivot)
+    done = folder.batchspec("plan")
+    assert done.code == 0, done.err
+
+
+def test_every_output_of_an_upstream_is_a_table(folder: Folder) -> None:
+    """The second output of `extract` is read as extract_2; a third spec reads through both."""
+    folder.write(
+        "specs/extract.yaml",
+        EXTRACT.replace(
+            "outputs: {path: out/extract.jsonl}",
+            """outputs:
+  - {path: out/extract.jsonl}
+  - path: out/words.parquet
+    select: SELECT id, length(text)::INTEGER AS length FROM results
+  - path: "out/notes/{{ key }}.md"
+""",
+        ),
+    )
+    folder.write(
+        "specs/write-up.yaml",
+        HEAD
+        + "needs: [extract]\ninputs:\n  key: id\n  sql: |\n"
+        + "    SELECT w.id, w.length, n.path, e.status FROM extract_2 AS w\n"
+        + "    JOIN extract_3 AS n ON n.path = format('out/notes/{}.md', w.id)\n"
+        + "    JOIN extract AS e ON e.key = w.id\n"
+        + 'prompt: {user: "{{ path }} {{ length }} {{ status }}"}\n'
+        + "outputs: {path: out/write-up.jsonl}\n",
+    )
+    folder.write(
+        "specs/last.yaml",
+        HEAD
+        + "needs: [write-up]\ninputs: {sql: 'FROM \"write-up\"', key: key}\n"
+        + 'prompt: {user: "{{ result }}"}\noutputs: {path: out/last.jsonl}\n',
+    )
+    found = plans(folder)
+    assert [found[name].get("after") for name in ("extract", "write-up", "last")] == [
+        None, ["extract"], ["write-up"],
+    ]  # fmt: skip
+    done = folder.batchspec("run")
+    assert done.code == 0, done.out + done.err
+    first = folder.rows("out/last.jsonl")[0]["result"]
+    assert first == "echo: echo: out/notes/1.md 20 succeeded"
+    (folder.root / "out/words.parquet").unlink()
+    assert plans(folder, "write-up")["write-up"]["after"] == ["extract"]
+    assert folder.batchspec("run").code == 0
+    assert plans(folder)["last"]["requests"] == 0
+
+
+def test_independent_specs_are_asked_at_the_same_time(
+    folder: Folder, emulator: MakeEmulator
+) -> None:
+    """Three specs without needs have their batches open together; the fourth waits for them."""
+    server = emulator(delay_seconds=3600)
+    folder.environ["ANTHROPIC_BASE_URL"] = server.base_url
+    for name in ("one", "two"):
+        folder.write(
+            f"specs/{name}.yaml",
+            EXTRACT.replace("Review", name).replace("out/extract", f"out/{name}"),
+        )
+    running = folder.start("run")
+    try:
+        batches: list[Any] = []
+        for _ in range(600):
+            batches = listed(server.base_url)
+            if len(batches) == 3:
+                break
+            time.sleep(0.05)
+        assert [batch["processing_status"] for batch in batches] == ["in_progress"] * 3
+        shown = folder.batchspec("status", "--format", "json").json()
+        assert shown["waiting"] == {"write-up": ["extract"]}
+    finally:
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+
+
+def listed(base_url: str) -> list[Any]:
+    """Return the batches of the workspace."""
+    request = urllib.request.Request(  # noqa: S310 - the emulator of this test
+        f"{base_url}/v1/messages/batches",
+        headers={"x-api-key": "canary-key-of-a-test", "anthropic-version": "2026-10-21"},
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+        found = json.load(answer)["data"]
+    assert isinstance(found, list)
+    return found
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,7 +73,12 @@ class Row(NamedTuple):
 
 
 def open_inputs(
-    engine: Engine, project_root: Path, loaded: LoadedSpec, upstream: Mapping[str, Path | str]
+    engine: Engine,
+    project_root: Path,
+    loaded: LoadedSpec,
+    upstream: Mapping[str, Path | str],
+    *,
+    blank: bool = False,
 ) -> tuple[InputTable | None, tuple[Problem, ...]]:
     """Open a spec's inputs and enforce the rules of keys.
 
@@ -81,8 +86,9 @@ def open_inputs(
         engine: An engine opened on ``project_root``.
         project_root: The project root.
         loaded: The spec.
-        upstream: For each spec that this one needs, the file of its output or a relation of the
-            engine; SQL reads it under the spec's name.
+        upstream: The outputs of the specs that this one needs, by the names that SQL reads them
+            under: files, or relations of the engine.
+        blank: Only the columns are wanted: no row is read.
 
     Returns:
         The table, or None when a problem makes it unusable, and every problem found.
@@ -93,6 +99,9 @@ def open_inputs(
     source, problems = open_source(engine, project_root.resolve(), loaded, f"source_{name}")
     if source is None:
         return None, problems
+    if blank:
+        nothing = f"SELECT * FROM ({source.sql}) LIMIT 0"  # noqa: S608 - checked by open_source
+        source = replace(source, sql=nothing, exact=None)
     opener = _Opener(engine, loaded, source, name, certain=source.certain and not upstream)
     table, more = opener.open()
     return table, (*problems, *more)

@@ -18,12 +18,14 @@ from batchspec.inputs.engine import AuthorSqlError, Engine
 from batchspec.inputs.tables import InputTable
 from batchspec.outputs.authored import Authored, read_authored
 from batchspec.outputs.checks import output_views, read_check
+from batchspec.outputs.database import ENDING as DATABASE
 from batchspec.outputs.formats import blank, no_rows
 from batchspec.outputs.job import OutputJob
 from batchspec.outputs.pathcheck import path_problems
 from batchspec.outputs.peritem import query_of
 from batchspec.outputs.places import target_of
 from batchspec.outputs.results import Results, ResultSources, open_results
+from batchspec.outputs.upstream import Queries
 from batchspec.outputs.writers import ending_of, rows_of
 from batchspec.problems import Problem, Severity, has_errors
 from batchspec.prompt.answer_form import AnswerForm
@@ -68,6 +70,28 @@ def output_problems(
             with output_views(engine, relations):
                 problems += _checks(engine, root, loaded, table)
     return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
+
+
+def blank_outputs(
+    engine: Engine, root: Path, loaded: LoadedSpec, table: InputTable, form: AnswerForm
+) -> Queries | None:
+    """Return the SQL of each output with its columns and no rows; None: a mistake hides one.
+
+    Args:
+        engine: The engine of ``table``.
+        root: The project root, absolute.
+        loaded: The spec.
+        table: Its items, of which only the columns count.
+        form: The form of its answers.
+    """
+    found: list[str | None] = []
+    with _no_results(engine, table, form) as results:
+        for number, output in enumerate(loaded.spec.outputs):
+            query, _ = _output(engine, results, _job(root, loaded, number), table)
+            if query is None:
+                return None
+            found.append(None if output.path.endswith(DATABASE) else query)
+    return tuple(found)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ def family_problems(drafts: Sequence[Draft]) -> Iterator[Problem]:
     yield from _same_names(drafts)
     yield from _unknown_needs(drafts)
     yield from _reserved_needs(drafts)
+    yield from _needs_of_one_table(drafts)
     yield from _databases_needed(drafts)
     yield from _circles(drafts)
     yield from _same_outputs(drafts)
@@ -95,6 +96,28 @@ def _reserved_needs(drafts: Sequence[Draft]) -> Iterator[Problem]:
                     "reserved-need",
                     ("needs", number),
                     f"{draft.name} needs {name}, and a table of that name is always there",
+                    "SQL could not tell the two apart. Give the needed spec another name.",
+                )
+
+
+def _needs_of_one_table(drafts: Sequence[Draft]) -> Iterator[Problem]:
+    """Refuse a need whose table is called like a further output of another need."""
+    named = {draft.name: draft for draft in drafts}
+    for draft in drafts:
+        further = {
+            f"{name}_{number}".replace("-", "_"): name
+            for name in draft.needs
+            if name in named
+            for number in range(2, len(list(_outputs(named[name]))) + 1)
+        }
+        for number, name in enumerate(draft.needs):
+            other = further.get(name.replace("-", "_"))
+            if other is not None:
+                yield _problem(
+                    draft,
+                    "reserved-need",
+                    ("needs", number),
+                    f"{draft.name} needs {name}, and an output of {other} is a table of that name",
                     "SQL could not tell the two apart. Give the needed spec another name.",
                 )
 

@@ -78,8 +78,8 @@ def finish(
             yield from checks
         answered = [s for s in ledger.submissions() if s.tag in tags]
         _receipts(session, engine, answered, written, checks)
-        if written and not session.sampled:
-            keep_reading(session.reading_path(job.name), *written[0])
+        if len(written) == len(job.loaded.spec.outputs) and not session.sampled:
+            keep_reading(session.reading_path(job.name), written)
         yield from _name_failures(engine, results, job)
         verdicts = [
             Verdict(digest=digest, attempt=1, outcome=outcome)

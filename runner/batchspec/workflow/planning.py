@@ -30,6 +30,7 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
 from batchspec.workflow.counting import Counted, count_sample, drained
+from batchspec.workflow.foreseen import foreseen
 from batchspec.workflow.former import reworded
 from batchspec.workflow.preflight import preflight
 from batchspec.workflow.pricing import Pricing
@@ -120,6 +121,7 @@ class Planner:
             upstream = self.upstream(loaded)
             if upstream.waiting:
                 self._plans[name] = later_plan(loaded, upstream.waiting)
+                self.problems += foreseen(self.session, loaded, upstream.relations)
             else:
                 self._plans[name] = self._planned(loaded, upstream)
         return self._plans[name]

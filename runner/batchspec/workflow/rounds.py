@@ -24,6 +24,7 @@ from batchspec.state.writer import SqlLedger
 from batchspec.workflow.chunks import arrange, claims, sweep, write_chunks
 from batchspec.workflow.context import Session
 from batchspec.workflow.finish import finish, is_complete
+from batchspec.workflow.foreseen import foreseen
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.planning import Planned, Planner, PlanOptions, plan_of, plan_one
@@ -77,7 +78,7 @@ class Rounds:
             return ()
         upstream = self._upstream(job)
         if upstream.waiting:
-            return tuple((yield from self._wait(job, upstream.waiting)))
+            return tuple((yield from self._wait(job, upstream)))
         spool_path = self.session.project.root / ".batchspec" / "tmp" / f"{job.name}.spool"
         self._judges = None
         with self.session.engine() as engine, Spool(spool_path) as spool:
@@ -146,13 +147,13 @@ class Rounds:
         job = self._jobs.get(needed.spec.name)
         return self._outside.plan(needed) if job is None else job.plan
 
-    def _wait(self, job: Job, names: tuple[str, ...]) -> Generator[Event, None, Sequence[Problem]]:
+    def _wait(self, job: Job, upstream: Upstream) -> Generator[Event, None, Sequence[Problem]]:
         """Leave a job until those it needs are done; stop it when they never will be.
 
         Raises:
             Refused: nobody is about to run what it needs.
         """
-        first = job.plan is None
+        first, names = job.plan is None, upstream.waiting
         outside = [name for name in names if name not in self._jobs]
         if outside and self.options.submit and not self._outside.problems:
             raise Refused(
@@ -169,7 +170,9 @@ class Rounds:
             yield Notice(message=f"{job.name} is not run. {job.stopped}", warning=True)
         elif first:
             yield _ready(job.plan)
-        return self._outside.problems if first else ()
+        if not first:
+            return ()
+        return (*self._outside.problems, *foreseen(self.session, job.loaded, upstream.relations))
 
     @cached_property
     def _outside(self) -> Planner:

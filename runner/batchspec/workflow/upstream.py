@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from batchspec.outputs.upstream import kept_query, upstream_query
+from batchspec.outputs.upstream import Queries, kept_queries, tables_of, upstream_queries
 from batchspec.plan.model import Counts, Estimate, SpecPlan
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.project import LoadedSpec
@@ -19,7 +19,8 @@ class Upstream:
     """The outputs that a spec reads."""
 
     relations: Mapping[str, str]
-    """SQL of the tables by the name of the spec that writes them."""
+    """SQL of the tables by their names: that of the spec for its first output, name_2 and so on for
+    the others."""
     waiting: tuple[str, ...] = ()
     """Specs whose outputs are not there yet: without them nothing can be planned."""
 
@@ -44,18 +45,18 @@ def upstream_of(
     waiting: list[str] = []
     for needed in loaded.needed:
         plan = plan_of(needed)
-        query = None if plan is None else _output_of(session, needed, plan)
-        if query is None:
+        queries = None if plan is None else _outputs_of(session, needed, plan)
+        if queries is None:
             waiting.append(needed.spec.name)
         else:
-            relations[needed.spec.name] = f"({query})"
+            relations |= tables_of(needed.spec.name, queries)
     return Upstream(relations=relations, waiting=tuple(waiting))
 
 
-def _output_of(session: Session, needed: LoadedSpec, plan: SpecPlan) -> str | None:
+def _outputs_of(session: Session, needed: LoadedSpec, plan: SpecPlan) -> Queries | None:
     if plan.after or plan.counts.submit or plan.counts.in_flight:
         return None
-    return upstream_query(
+    return upstream_queries(
         session.reading_path(needed.spec.name),
         session.project.root,
         needed.spec,
@@ -71,9 +72,9 @@ def standing_upstream(root: Path, loaded: LoadedSpec, sessions: tuple[Session, .
         for session in sessions:
             name = needed.spec.name
             path = session.reading_path(name)
-            query = kept_query(path, root, needed.spec, emulated=session.emulated)
-            if query is not None and name not in relations:
-                relations[name] = f"({query})"
+            queries = kept_queries(path, root, needed.spec, emulated=session.emulated)
+            if queries is not None and name not in relations:
+                relations |= tables_of(name, queries)
     names = [needed.spec.name for needed in loaded.needed]
     waiting = tuple(name for name in names if name not in relations)
     return Upstream(relations=relations, waiting=waiting)

@@ -16,6 +16,7 @@ from batchspec.problems import Problem, Severity, has_errors
 from batchspec.report.annotations import github_annotations, gitlab_report
 from batchspec.report.figures import count
 from batchspec.report.problems import problems_json, problems_text, problems_total
+from batchspec.spec.words import listing
 
 if TYPE_CHECKING:
     import argparse
@@ -145,16 +146,17 @@ def _input_problems(selection: Selection) -> tuple[Problem, ...]:
     found: tuple[Problem, ...] = ()
     for loaded in selection.specs:
         upstream = _upstream(project, loaded)
-        if upstream.waiting:
-            found += (_unread(loaded, upstream.waiting),)
-            continue
         with (
             tempfile.TemporaryDirectory(prefix="batchspec-") as temp,
             Engine.open(
                 root=project.root, temp=Path(temp), memory_mb=project.config.memory_mb
             ) as engine,
         ):
-            found += _against_inputs(engine, project, loaded, facts, upstream)
+            if upstream.waiting:
+                found += (_unread(loaded, upstream.waiting),)
+                found += _foreseen(engine, project, loaded, facts, upstream)
+            else:
+                found += _against_inputs(engine, project, loaded, facts, upstream)
     return found
 
 
@@ -175,11 +177,24 @@ def _unread(loaded: LoadedSpec, waiting: tuple[str, ...]) -> Problem:
     return Problem(
         code="unread-inputs",
         summary=f"the inputs of {loaded.spec.name} cannot be read before {waiting[0]} has run",
-        detail="Its prompt, outputs and checks were checked as far as that is possible without"
-        f" them. Run {waiting[0]}, with --emulate if you like, and validate again.",
+        detail="Its SQL, prompt, outputs and checks were held against the columns of"
+        f" {listing(waiting, 'and')}. What depends on rows shows when {waiting[0]} has run.",
         severity=Severity.WARNING,
         where=loaded.document.place(("needs",), key=True),
     )
+
+
+def _foreseen(
+    engine: Engine,
+    project: Project,
+    loaded: LoadedSpec,
+    facts: Mapping[str, ModelFacts],
+    upstream: Upstream,
+) -> tuple[Problem, ...]:
+    from batchspec.workflow.foreseen import Foresight  # noqa: PLC0415 - DuckDB, only for --inputs
+
+    sight = Foresight(engine=engine, root=project.root, api=project.config.api, facts=facts)
+    return sight.problems(loaded, upstream.relations)
 
 
 def _against_inputs(
