@@ -99,7 +99,7 @@ def require_fresh(saved: Plan, current: Plan) -> None:
         raise StalePlan(f"The saved plan is stale. {' '.join(moved)}", hint=_AGAIN)
 
 
-_AGAIN = "Make the plan again with `batchspec plan --out`, and review it."
+_AGAIN = "Make the plan again with `batchspec plan --out FILE`, and review it."
 
 
 def _moved(saved: SpecPlan, now: SpecPlan | None, same_state: bool) -> Iterable[str]:  # noqa: FBT001

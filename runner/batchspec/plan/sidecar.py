@@ -18,7 +18,7 @@ _LEVEL = 9
 _MAX_WINDOW = 1 << 27
 _MAX_LINE = 1 << 20
 """A change is a key and a hash: a longer line is not ours."""
-_AGAIN = "Make the plan again with `batchspec plan --out`, and keep both files together."
+_AGAIN = "Make the plan again with `batchspec plan --out FILE`, and keep both files together."
 
 
 def sidecar_of(path: Path) -> Path:
