@@ -62,3 +62,28 @@ def test_the_quickstart_is_what_the_program_prints(
         assert done.returncode == MEANT.get(name, os.EX_OK), done.stderr
         text = generated(text, name, f"$ {command}\n{done.stdout}")
     fresh(readme.path, text)
+
+
+@pytest.mark.slow
+def test_a_csv_of_ones_own_takes_a_spec_and_two_commands(
+    readme: Page, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    """The short spec on the README does what is said beside it, without a project file."""
+    (block,) = (block for block in readme.blocks() if block.file == "labels.spec.yaml")
+    (tmp_path / "labels.spec.yaml").write_text(block.text, encoding="utf-8")
+    (tmp_path / "feedback.csv").write_text("id,message\n1,It crashes\n2,Love it\n")
+    for command, said in (
+        (["plan"], "labels (claude-haiku-4-5), 2 items\n  + 2 new: 1, 2\n"),
+        (["run", "--emulate"], "  output labels.csv (2 rows, emulated)\n"),
+    ):
+        done = subprocess.run(
+            ["batchspec", *command],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+        assert (done.returncode, said in done.stdout) == (os.EX_OK, True), done.stderr

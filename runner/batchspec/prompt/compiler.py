@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ class Compiler:
             code = self._environment.compile(text.source, text.name, text.name)
             template = Template.from_code(self._environment, code, {})
         except TemplateSyntaxError as error:
-            self._note("template-syntax", text, error.lineno, one_line(error.message or ""))
+            self._misspelt(text, error)
             return None
         except _COMPILE_ERRORS as error:
             self._too_complex(text, error)
@@ -69,7 +70,7 @@ class Compiler:
                 return
             undeclared = meta.find_undeclared_variables(tree)
         except TemplateSyntaxError as error:
-            self._note("template-syntax", text, error.lineno, one_line(error.message or ""))
+            self._misspelt(text, error)
             return
         except _COMPILE_ERRORS as error:
             self._too_complex(text, error)
@@ -85,6 +86,15 @@ class Compiler:
         for reference in _references(tree):
             inner = known | given if reference.with_context else frozenset()
             self._include(text, reference, inner, found, stack)
+
+    def _misspelt(self, text: Text, error: TemplateSyntaxError) -> None:
+        """Note what Jinja does not understand; columns with spaces in their names are often why."""
+        detail = one_line(error.message or "")
+        tags = " ".join(map(_in_tags, text.source.split("\n")))
+        odd = [name for name in self._scope.columns if not name.isidentifier() and name in tags]
+        if odd:
+            detail = f"{detail} The column {odd[0]} is written {_spelt(odd[0])} in a template."
+        self._note("template-syntax", text, error.lineno, detail)
 
     def _columns_of(
         self, text: Text, tree: nodes.Template, undeclared: set[str], found: Found
@@ -167,7 +177,7 @@ class Compiler:
         self, text: Text, line: int, shown: str, name: str, known: tuple[str, ...] | list[str]
     ) -> None:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}? " if near else ""
+        hint = f"Did you mean {_spelt(near[0])}? " if near else ""
         listed = ", ".join(known) if known else "none, since it is imported without context"
         self.problems.append(
             Problem(
@@ -217,6 +227,11 @@ _SUMMARIES = {
     "template-syntax": "the template cannot be understood",
     "template-too-complex": "the template is too complex",
 }
+
+
+def _spelt(name: str) -> str:
+    """Return how a template writes a column's name."""
+    return name if name.isidentifier() else f"row[{json.dumps(name, ensure_ascii=False)}]"
 
 
 def _in_tags(line: str) -> str:

@@ -4,10 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchspec.prompt.request import ItemError
+from batchspec.inputs.columns import Column
+from batchspec.prompt.request import ItemError, compile_prompt
 
 if TYPE_CHECKING:
-    from tests.unit.prompt.conftest import Compile, Compiled, RendererOf, Write
+    from pathlib import Path
+
+    from tests.unit.prompt.conftest import Compile, Compiled, Load, RendererOf, Write
 
 
 def codes(compiled: Compiled) -> list[str]:
@@ -88,6 +91,26 @@ def test_an_undefined_name_has_its_place_and_a_suggestion(compiled: Compile) -> 
         " mean subject? Known here: body, due, empty, id, key, meta, price, raw, row, subject,"
         " words."
     )
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ Created at }}", 'The column Created at is written row["Created at"] in a template.'),
+        ("{{ Created_at }}", 'Did you mean row["Created at"]?'),
+        ("Created at {{ id id }}", "got 'id'"),
+    ],
+)
+def test_a_column_that_is_no_plain_name_is_spelt_out(
+    root: Path, load: Load, template: str, said: str
+) -> None:
+    """Columns of a spreadsheet have spaces in their names; the message says how to write them."""
+    columns = tuple(Column(name=name, type="VARCHAR") for name in ("id", "Created at"))
+    _, (problem,) = compile_prompt(
+        root, load(f"prompt: {{user: '{template}'}}\n"), columns, facts={}
+    )
+    assert said in problem.detail
+    assert ("Created at" in said) == ("is written" in problem.detail or "mean" in problem.detail)
 
 
 def test_a_mistake_in_a_file_is_placed_there(write: Write, compiled: Compile) -> None:
