@@ -18,6 +18,8 @@ class Shared:
 
     project: Path | None
     """The project's folder; None: found from the current folder upward."""
+    env: str | None
+    """The project's environment; None: ``BATCHSPEC_ENV``, else none."""
     format: str
     """``text``, ``json``, for some commands also ``markdown``."""
     no_color: bool
@@ -33,9 +35,10 @@ class Selecting(Shared):
     """Use the emulator and its separate state instead of the API."""
 
 
-def command_of(name: str, *, emulate: bool) -> str:
+def command_of(name: str, *, emulate: bool, env: str | None = None) -> str:
     """Return what hints tell to type: ``--emulate`` stays, or following one would cost money."""
-    return f"batchspec {name} --emulate" if emulate else f"batchspec {name}"
+    options = [*(["--emulate"] if emulate else []), *([f"--env {env}"] if env else [])]
+    return " ".join(["batchspec", name, *options])
 
 
 Record = TypeVar("Record", bound=Shared)
@@ -57,11 +60,17 @@ def add_shared(
 ) -> None:
     """Declare the options of every command.
 
-    ``--project`` and ``--no-color`` may stand before the command too; their defaults are suppressed
-    here so that a value given there is not overwritten.
+    ``--project``, ``--env`` and ``--no-color`` may stand before the command too; their defaults are
+    suppressed here so that a value given there is not overwritten.
     """
     parser.add_argument(
         "--project", metavar="DIR", default=argparse.SUPPRESS, help="the project's folder"
+    )
+    parser.add_argument(
+        "--env",
+        metavar="NAME",
+        default=argparse.SUPPRESS,
+        help="an environment of the project file (default: BATCHSPEC_ENV)",
     )
     parser.add_argument(
         "--no-color",

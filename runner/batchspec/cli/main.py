@@ -46,6 +46,7 @@ def _dispatch(argv: Sequence[str], terminal: Terminal) -> Result:
     args = record(module.Arguments, namespace)
     terminal.configure(format=args.format, color=not args.no_color)
     terminal.emulate = getattr(args, "emulate", False)
+    terminal.env = args.env
     return module.run(args, terminal)
 
 

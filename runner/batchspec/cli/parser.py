@@ -169,6 +169,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {batchspec.__version__}")
     parser.add_argument("--project", metavar="DIR", help="the project's folder")
+    parser.add_argument("--env", metavar="NAME", help="an environment of the project file")
     parser.add_argument("--no-color", action="store_true", help="no colours and no moving progress")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="commands", required=True, parser_class=Parser

@@ -54,7 +54,9 @@ def open_project(
         )
     root = find_root(Path.cwd(), args.project)
     terminal.root = root
-    project, problems = load_project(root, terminal.environ, with_models=not repairing)
+    project, problems = load_project(
+        root, terminal.environ, env=args.env, with_models=not repairing
+    )
     if project is not None:
         terminal.guard_secret(project.config.api.key_env)
     return project, problems

@@ -25,6 +25,12 @@ _EMULATED = (
     r"(?![^`]* --emulate)"
 )
 """Commands in messages that take ``--emulate`` and lack it."""
+_IN_ENVIRONMENT = (
+    r"`batchspec "
+    r"(validate|plan|run|apply|status|collect|cancel|recover|show|verify|diff|record|cost|report"
+    r"|history|state|models)\b(?![^`]* --env)"
+)
+"""Commands in messages that take ``--env`` and lack it."""
 
 
 class Terminal:
@@ -51,6 +57,8 @@ class Terminal:
         self.format = "text"
         self.emulate = False
         """Whether the command works on emulated state, and so whatever it tells to type."""
+        self.env: str | None = None
+        """The environment that ``--env`` chose, and so whatever the command tells to type."""
         self.stdout_lost = False
         """Whether stdout takes nothing any more; errors then go to stderr in every format."""
         self.root: Path | None = None
@@ -146,12 +154,16 @@ class Terminal:
             print(self.addressed(self.redacted(text)), file=self.stderr, flush=True)
 
     def addressed(self, text: str) -> str:
-        """Return text whose commands keep ``--emulate``: following it must not cost money."""
-        if not self.emulate or "`batchspec " not in text:
+        """Return text whose commands keep ``--emulate`` and ``--env``: they may be followed."""
+        if not (self.emulate or self.env) or "`batchspec " not in text:
             return text
         import re  # noqa: PLC0415 - `--help` needs none
 
-        return re.sub(_EMULATED, r"`batchspec \1 --emulate", text)
+        if self.emulate:
+            text = re.sub(_EMULATED, r"`batchspec \1 --emulate", text)
+        if self.env:
+            text = re.sub(_IN_ENVIRONMENT, lambda found: f"{found[0]} --env {self.env}", text)
+        return text
 
     def redacted(self, text: str) -> str:
         """Return text without the values of `secret_names`: an error may quote a header."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import command_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from batchspec.cli.terminal import Terminal
     from batchspec.events import Event
     from batchspec.problems import Problem
+    from batchspec.spec.environments import Environment
     from batchspec.spec.project import LoadedSpec
     from batchspec.workflow.context import Session
     from batchspec.workflow.options import RunResult
@@ -56,7 +58,7 @@ def work_on_specs(
     selection, problems = (select_usable if usable else select)(args, terminal)
     if selection is None:
         return stopped_by(problems)
-    again = command_of("run", emulate=args.emulate)
+    again = command_of("run", emulate=args.emulate, env=args.env)
     terminal.resume_hint = f"Submitted work goes on. Run `{again}` again to collect it."
     summary = RunSummary()
     session = open_session(
@@ -65,8 +67,18 @@ def work_on_specs(
     session.left_out = has_errors(problems)
     with session:
         done = follow(work(session, selection.specs), display_for(terminal), also=summary.add)
-    collect = command_of("collect", emulate=args.emulate)
-    return _summed_up(done, summary, terminal, problems, collect)
+    collect = command_of("collect", emulate=args.emulate, env=args.env)
+    result = _summed_up(done, summary, terminal, problems, collect)
+    return _headed(result, selection.project.environment, terminal)
+
+
+def _headed(result: Result, environment: Environment | None, terminal: Terminal) -> Result:
+    """Return the end of a command with the environment that it worked in."""
+    if environment is None:
+        return result
+    head = terminal.out_style.bold(f"{environment.words()}.")
+    text = f"{head}\n\n{result.text}" if result.text else ""
+    return replace(result, text=text, json={"environment": environment.name} | result.json)
 
 
 def _summed_up(

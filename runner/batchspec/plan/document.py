@@ -23,6 +23,8 @@ from batchspec.plan.model import (
     SpecPlan,
 )
 from batchspec.plan.wording import Piece, Rewording, Wording
+from batchspec.spec.environments import Environment
+from batchspec.spec.model import Sample
 
 FORMAT_VERSION = 1
 _REASONS = (
@@ -47,9 +49,35 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "specs": [spec_document(spec) for spec in plan.specs],
         "totals": _totals(plan.specs),
     }
+    if plan.environment is not None:
+        document["environment"] = environment_document(plan.environment)
     if plan.state:
         document["state"] = dict(plan.state)
     return document | {"digest": document_digest(document)}
+
+
+def environment_document(environment: Environment) -> dict[str, Any]:
+    """Return an environment as JSON data."""
+    sample = environment.sample
+    return {
+        "name": environment.name,
+        "outputs": environment.outputs,
+        "sample": None if sample is None else {"rows": sample.rows, "seed": sample.seed},
+        "sample_by_default": environment.sample_by_default,
+    }
+
+
+def read_environment(document: Mapping[str, Any] | None) -> Environment | None:
+    """Return the environment of a document whose shape was checked."""
+    if document is None:
+        return None
+    sample = document["sample"]
+    return Environment(
+        name=document["name"],
+        outputs=document["outputs"],
+        sample=None if sample is None else Sample(**sample),
+        sample_by_default=document["sample_by_default"],
+    )
 
 
 def document_digest(document: Mapping[str, Any]) -> str:

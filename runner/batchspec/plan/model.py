@@ -8,6 +8,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from batchspec.plan.wording import Rewording
+from batchspec.spec.environments import Environment
 
 JsonKey = str
 """An item's key as canonical JSON text: ``"T-17"``, ``17`` or ``["a",1]`` (quotes included)."""
@@ -159,5 +160,7 @@ class Plan:
     specs: tuple[SpecPlan, ...]
     state: dict[str, Any] = field(default_factory=dict)
     """``lineage`` and ``serial`` of the state the plan was made against."""
+    environment: Environment | None = None
+    """The environment it was made for."""
     digest: str = field(default="", compare=False)
     """Digest of the file that it was read from; empty: it was not saved."""

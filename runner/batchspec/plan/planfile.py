@@ -21,6 +21,7 @@ from batchspec.plan.document import (
     document_digest,
     encode,
     plan_document,
+    read_environment,
     read_spec,
 )
 from batchspec.plan.model import Plan, SpecPlan
@@ -72,10 +73,25 @@ def read_plan(path: Path) -> Plan:
         return Plan(
             specs=tuple(read_spec(spec, specs[spec["name"]]) for spec in document["specs"]),
             state=document.get("state", {}),
+            environment=read_environment(document.get("environment")),
             digest=document["digest"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"{path} is not a plan: one of its changes is none.", hint=_AGAIN) from error
+
+
+def require_environment(saved: Plan, current: Plan) -> None:
+    """Make sure that a saved plan was made for the environment that it is to be applied in.
+
+    Raises:
+        StalePlan: It was made for another.
+    """
+    there, here = (None if p.environment is None else p.environment.name for p in (saved, current))
+    if there != here:
+        raise StalePlan(
+            f"The saved plan was made {_where(there)}, and this is {_where(here)}.",
+            hint=f"Apply it with --env {there}." if there else "Apply it without an environment.",
+        )
 
 
 def require_fresh(saved: Plan, current: Plan) -> None:
@@ -97,6 +113,10 @@ def require_fresh(saved: Plan, current: Plan) -> None:
         moved.append(f"The state has moved from {_at(saved)} to {_at(current)}.")
     if moved:
         raise StalePlan(f"The saved plan is stale. {' '.join(moved)}", hint=_AGAIN)
+
+
+def _where(environment: str | None) -> str:
+    return "without an environment" if environment is None else f"in the environment {environment}"
 
 
 _AGAIN = "Make the plan again with `batchspec plan --out FILE`, and review it."

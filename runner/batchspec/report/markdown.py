@@ -29,7 +29,10 @@ _TICKS = re.compile("`+")
 
 def plan_markdown(plan: Plan) -> str:
     """Return a headline, a table of counts and prices, and the changes of each spec folded."""
-    blocks = [f"### batchspec: {_headline(plan)}", "\n".join(_table(plan.specs))]
+    blocks = [f"### batchspec: {_headline(plan)}"]
+    if plan.environment is not None:
+        blocks.append(f"{plan.environment.words()}.")
+    blocks.append("\n".join(_table(plan.specs)))
     return "\n\n".join([*blocks, *_fitting(plan, LONGEST - sum(map(len, blocks)))]) + "\n"
 
 

@@ -96,6 +96,10 @@ class Status(Protocol):
         """Whether this is the emulated state."""
 
     @property
+    def environment(self) -> str | None:
+        """The environment whose state this is."""
+
+    @property
     def serial(self) -> int:
         """The state's serial number."""
 
@@ -106,7 +110,8 @@ class Status(Protocol):
 
 def status_text(status: Status, *, style: Style = PLAIN) -> str:
     """Return a table of what is open, what needs attention, and totals."""
-    lines = [*_open(status.submissions, style), *_attention(status.submissions, style)]
+    lines = [] if status.environment is None else [f"Environment {status.environment}."]
+    lines += [*_open(status.submissions, style), *_attention(status.submissions, style)]
     lines += [
         f"{name} waits for {listing(needs, 'and')}." for name, needs in status.waiting.items()
     ]
@@ -120,6 +125,7 @@ def status_json(status: Status) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "emulated": status.emulated,
+        **({} if status.environment is None else {"environment": status.environment}),
         "serial": status.serial,
         "collected": status.collected,
         "answers": {outcome.name.lower(): n for outcome, n in sorted(status.answers.items())},

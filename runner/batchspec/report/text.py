@@ -41,7 +41,8 @@ def plan_text(
         command: What hints tell to type; it stays on the state that was planned against.
         refusals: Why `run` would refuse this plan, in full sentences.
     """
-    blocks = [_spec(spec, style, command) for spec in plan.specs]
+    blocks = [] if plan.environment is None else [style.bold(f"{plan.environment.words()}.")]
+    blocks += [_spec(spec, style, command) for spec in plan.specs]
     last = [style.bold(_totals(plan, command))]
     last += [f"{style.bad('refused:')} {clean_line(why)}" for why in refusals]
     return "\n\n".join([*blocks, "\n".join(last)]) + "\n"

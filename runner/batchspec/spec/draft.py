@@ -11,6 +11,7 @@ from pathlib import Path
 from batchspec.problems import Place, Problem
 from batchspec.spec.defaults import under
 from batchspec.spec.document import Document, shown
+from batchspec.spec.environments import Environment, applied
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.load import read_yaml
 from batchspec.spec.model import ProjectFile
@@ -35,6 +36,9 @@ class Reading:
     today: dt.date | None
     policy: Policy | None = None
     """What specs are held against; None: nothing, as for a command that spends nothing."""
+
+    environment: Environment | None = None
+    """The environment that the command works in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ def read_draft(path: str, *, reading: Reading) -> Draft:
         return Draft(path=path, name=stem, document=None, problems=problems)
     secrets = tuple(secret_problems(document))
     document = under(reading.defaults, document)
+    document = applied(document, reading.environment, reading.root)
     given = document.get("name")
     name = given if isinstance(given, str) else stem
     if given is None and not _NAME.fullmatch(stem):

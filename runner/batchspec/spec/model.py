@@ -319,6 +319,21 @@ class Emulator(Record):
     delay_seconds: float = 0.0
 
 
+class EnvironmentOverlay(Record):
+    """What an environment changes of the project file; `spec.environments` puts it over it."""
+
+    api: JsonObject = Field(default_factory=dict)
+    state: JsonObject | str | None = None
+    """None: beside the project's, with the environment's name at the end."""
+    budget: JsonObject = Field(default_factory=dict)
+    defaults: JsonObject = Field(default_factory=dict)
+    policy: str | None = None
+    sample: Sample | int | Literal["all"] | None = None
+    """None: all, but for an environment called dev."""
+    outputs: str | None = None
+    """None: ``environments/NAME``."""
+
+
 class ProjectFile(Record):
     """``batchspec.yaml``."""
 
@@ -333,5 +348,6 @@ class ProjectFile(Record):
     prices: dict[str, Prices] = Field(default_factory=dict)
     budget: Budget = Field(default_factory=Budget)
     emulator: Emulator = Field(default_factory=Emulator)
+    environments: dict[str, EnvironmentOverlay] = Field(default_factory=dict)
     memory_mb: int = 512
     """Ceiling for DuckDB, in MB; 512 is the least that ingests with two threads."""

@@ -117,7 +117,7 @@ class Policy:
         return f"{said} The waiver for this spec by {waiver.by} expired after {waiver.until}."
 
     def warnings(
-        self, specs: Sequence[str], chosen: Sequence[str], today: dt.date | None
+        self, specs: Sequence[str], chosen: Sequence[str], today: dt.date | None, *, unused: bool
     ) -> Iterator[Problem]:
         """Yield the waivers of chosen specs that end soon, and all that except nothing.
 
@@ -125,12 +125,13 @@ class Policy:
             specs: The names of all specs.
             chosen: Of those, the ones that a command is about.
             today: None: nothing is said of days.
+            unused: ``specs`` are all there are, so that waivers of others except nothing.
         """
         for number, waiver in enumerate(self.file.waivers):
             left = None if today is None else (waiver.until - today).days
-            unused = self._unused(number, waiver, specs)
-            if unused is not None:
-                yield unused
+            idle = self._unused(number, waiver, specs) if unused else None
+            if idle is not None:
+                yield idle
             elif waiver.spec in chosen and left is not None and 0 <= left <= SOON_DAYS:
                 yield Problem(
                     code="waiver-expiring",

@@ -11,6 +11,11 @@ from pathlib import Path
 from batchspec.problems import Place, Problem, Severity, has_errors
 from batchspec.spec.document import Document
 from batchspec.spec.draft import Draft, Reading, read_draft
+from batchspec.spec.environments import (
+    Environment,
+    in_environment,
+    state_beside,
+)
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.family import circle_of, family_problems, in_order
 from batchspec.spec.find import choose, find_specs
@@ -58,6 +63,8 @@ class Project:
     """The project file's data and places; specs take their defaults from it."""
     models: ListedModels | None = None
     """What the project's own list says of models; None: there is none."""
+    environment: Environment | None = None
+    """The environment that the command works in; None: none was asked for."""
     policy: Policy | None = None
     """What specs are held against; None: there is none, or it was not read (`with_policy`)."""
 
@@ -96,16 +103,21 @@ def find_root(start: Path, override: Path | None) -> Path:
 
 
 def load_project(
-    root: Path, environ: Mapping[str, str], *, with_models: bool = True
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    env: str | None = None,
+    with_models: bool = True,
 ) -> tuple[Project | None, tuple[Problem, ...]]:
-    """Read the project file below ``root``, if there is one, and the environment's settings.
+    """Read the project file below ``root``, if there is one, and what is put over it.
 
     Args:
         root: The project's root.
-        environ: The environment.
+        environ: The environment variables.
+        env: The environment of the project that is asked for; None: ``BATCHSPEC_ENV``, else none.
         with_models: Read the project's own list of models too.
     """
-    project, problems = _load_project(root.resolve(), environ)
+    project, problems = _load_project(root.resolve(), environ, env)
     if project is not None and with_models:
         models, wrong = read_models(project.root)
         problems += wrong
@@ -114,7 +126,7 @@ def load_project(
 
 
 def _load_project(
-    root: Path, environ: Mapping[str, str]
+    root: Path, environ: Mapping[str, str], env: str | None
 ) -> tuple[Project | None, tuple[Problem, ...]]:
     file = root / PROJECT_FILE
     document: Document | None = None
@@ -125,29 +137,42 @@ def _load_project(
         if document is None:
             return None, problems
         problems += (*shape_problems(document, "project"), *secret_problems(document))
+    environment: Environment | None = None
+    if not has_errors(problems):
+        environment, document, found = in_environment(document, root, environ, env)
+        problems += found
     data = document.data if document is not None and isinstance(document.data, dict) else {}
     if has_errors(problems):
         return None, problems
     settings, wrong = overridden(data, environ)
+    if environment is not None and environ.get("BATCHSPEC_STATE"):
+        settings["state"] = state_beside(settings["state"], environment.name)
     problems += (*wrong, *_path_problems(document, root))
     config = ProjectFile.model_validate(settings)
     problems += (*_base_url(config, document, environ), *_version(config, document))
     if has_errors(problems):
         return None, problems
-    return _project(root, config, file if document else None, document), problems
+    project = _project(root, config, file if document else None, document, environment)
+    return project, problems
 
 
 def _project(
-    root: Path, config: ProjectFile, file: Path | None, document: Document | None
+    root: Path,
+    config: ProjectFile,
+    file: Path | None,
+    document: Document | None,
+    environment: Environment | None,
 ) -> Project:
+    ending = "" if environment is None else f".{environment.name}"
     return Project(
         root=root,
         config=config,
         name=config.name or root.name or "project",
         state_dir=(root / config.state).resolve(),
-        emulated_dir=root / ".batchspec" / "emulated",
+        emulated_dir=root / ".batchspec" / f"emulated{ending}",
         file=file,
         document=document,
+        environment=environment,
     )
 
 
@@ -250,6 +275,7 @@ def load_specs(
         facts=facts,
         today=today,
         policy=project.policy,
+        environment=project.environment,
     )
     found, problems = find_specs(
         project.root,
@@ -268,25 +294,14 @@ def load_specs(
     problems += unknown
     problems += tuple(problem for draft in chosen for problem in draft.problems)
     problems += shared
-    if reading.policy is not None:
-        problems += tuple(_waivers(reading, drafts, chosen, every=not selectors))
+    if project.policy is not None:
+        every, own = ([draft.name for draft in some] for some in (drafts, chosen))
+        problems += tuple(project.policy.warnings(every, own, today, unused=not selectors))
     broken = {problem.where.file for problem in between if problem.where and _stops(problem)}
     family = _family(drafts, broken)
     problems += tuple(_needs_broken(chosen, drafts, family, broken))
     specs = [family[draft.path] for draft in in_order(chosen) if draft.path in family]
     return tuple(specs), _sorted(problems)
-
-
-def _waivers(
-    reading: Reading, drafts: Sequence[Draft], chosen: Sequence[Draft], *, every: bool
-) -> Iterator[Problem]:
-    """Yield warnings of waivers; that one excepts nothing shows only when all specs were read."""
-    names = [draft.name for draft in chosen]
-    everything = [draft.name for draft in drafts]
-    policy = reading.policy
-    for problem in policy.warnings(everything, names, reading.today) if policy else ():
-        if every or problem.code != "waiver-unused":
-            yield problem
 
 
 def _family(drafts: Sequence[Draft], broken: set[str]) -> dict[str, LoadedSpec]:

@@ -94,8 +94,16 @@ class Session:
 
     @property
     def namespace(self) -> str:
-        """The project's part of custom_ids."""
-        return namespace(self.project.name)
+        """The project's part of custom_ids; each environment has another."""
+        environment = self.project.environment
+        ending = "" if environment is None else f"@{environment.name}"
+        return namespace(f"{self.project.name}{ending}")
+
+    @property
+    def takes_samples(self) -> bool:
+        """Whether specs are run on a sample, by an option or by the environment."""
+        environment = self.project.environment
+        return self.sampled or (environment is not None and environment.sample is not None)
 
     @property
     def catalogue(self) -> Catalogue:

@@ -145,7 +145,7 @@ def _check(
         done,
         table,
         quarantine=target,
-        leave_out=ABOUT_ALL_ITEMS if session.sampled else (),
+        leave_out=ABOUT_ALL_ITEMS if session.takes_samples else (),
     )
     problems += wrong
     kept = target.quarantine.relative_to(target.root).as_posix()

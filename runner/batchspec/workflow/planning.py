@@ -101,7 +101,7 @@ def plan_specs(
     if has_errors(planner.problems):
         return None, tuple(planner.problems)
     plans = [plan for plan in wanted if plan is not None]
-    return plan_of(plans, planner.reader), tuple(planner.problems)
+    return plan_of(session, plans, planner.reader), tuple(planner.problems)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -190,9 +190,11 @@ def _state_of(reader: LedgerReader | None) -> dict[str, Any]:
     return {} if reader is None else {"lineage": reader.lineage, "serial": reader.serial}
 
 
-def plan_of(plans: Iterable[SpecPlan], reader: LedgerReader | None) -> Plan:
-    """Return the plan of several specs, bound to the state it was made against."""
-    return Plan(specs=tuple(plans), state=_state_of(reader))
+def plan_of(session: Session, plans: Iterable[SpecPlan], reader: LedgerReader | None) -> Plan:
+    """Return the plan of several specs, bound to the environment and the state it is made for."""
+    return Plan(
+        specs=tuple(plans), state=_state_of(reader), environment=session.project.environment
+    )
 
 
 def plan_one(

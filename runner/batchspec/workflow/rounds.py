@@ -51,7 +51,7 @@ class Rounds:
     def plan(self) -> Plan:
         """Return the newest plans of all jobs as one."""
         plans = tuple(job.plan for job in self._jobs.values() if job.plan is not None)
-        return plan_of(plans, self.ledger)
+        return plan_of(self.session, plans, self.ledger)
 
     def judge_of(self, digest: bytes) -> Judge | None:
         """Return the judge of the spec that is about to ask a question, or None."""

@@ -49,6 +49,8 @@ class StatusReport:
     answers: dict[Outcome, int]
     """Questions known to the state, by outcome."""
     emulated: bool
+    environment: str | None
+    """The environment whose state this is."""
     serial: int
     waiting: dict[str, tuple[str, ...]]
     """Specs that wait for others to be answered, by name, with those they wait for."""
@@ -64,6 +66,8 @@ def read_status(
     Raises:
         StateFailure: when the ledger is damaged or newer than this program.
     """
+    environment = session.project.environment
+    name = None if environment is None else environment.name
     reader = session.reader()
     if reader is None:
         return StatusReport(
@@ -71,6 +75,7 @@ def read_status(
             collected=0,
             answers={},
             emulated=session.emulated,
+            environment=name,
             serial=0,
             waiting={},
         )
@@ -82,6 +87,7 @@ def read_status(
         collected=sum(s.state is SubmissionState.COLLECTED for s in rows),
         answers=_answers(reader, None if everything else names | {""}),
         emulated=session.emulated,
+        environment=name,
         serial=reader.serial,
         waiting=_waiting(specs, {s.spec for s in rows if s.state in OPEN}),
     )

@@ -37,6 +37,7 @@ class Report:
     collected: int = 0
     answers: dict[Outcome, int] = field(default_factory=dict)
     emulated: bool = False
+    environment: str | None = None
     serial: int = 0
     waiting: dict[str, tuple[str, ...]] = field(default_factory=dict)
 

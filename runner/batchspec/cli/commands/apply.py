@@ -15,7 +15,12 @@ from batchspec.cli.arguments import (
 )
 from batchspec.cli.working import work_on_specs
 from batchspec.errors import StalePlan
-from batchspec.plan.planfile import read_plan, require_affordable, require_fresh
+from batchspec.plan.planfile import (
+    read_plan,
+    require_affordable,
+    require_environment,
+    require_fresh,
+)
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.run import run_specs
 
@@ -88,6 +93,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     )
     selecting = Selecting(
         project=args.project,
+        env=args.env,
         format=args.format,
         no_color=args.no_color,
         specs=tuple(spec.name for spec in saved.specs),
@@ -100,6 +106,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
 
 def _agreed(saved: Plan, current: Plan, *, replan: bool) -> str:
     """Return what to tell about the plan that is submitted; nothing when it is the saved one."""
+    require_environment(saved, current)  # even a fresh plan of the same specs would be another
     try:
         require_fresh(saved, current)
     except StalePlan as stale:

@@ -107,7 +107,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
             terminal.note(f"refused: {why}")
     if args.out is not None:
         write_plan(args.out, plan)
-        terminal.note(_saved(args.out, emulate=args.emulate))
+        terminal.note(_saved(args.out, args))
     return Result(
         exit_code=_exit_code(args, plan, breaches),
         text=_text(plan, refused, args, terminal),
@@ -122,8 +122,8 @@ def _exit_code(args: Arguments, plan: Plan, breaches: Sequence[Problem]) -> int:
     return TO_SUBMIT if args.detailed_exitcode and _submits(plan) else DONE
 
 
-def _saved(path: Path, *, emulate: bool) -> str:
-    apply = command_of(f"apply {path}", emulate=emulate)
+def _saved(path: Path, args: Arguments) -> str:
+    apply = command_of(f"apply {path}", emulate=args.emulate, env=args.env)
     return f"The plan is in {path}; `{apply}` submits it."
 
 
@@ -148,5 +148,5 @@ def _text(plan: Plan, refused: Sequence[str], args: Arguments, terminal: Termina
         )
     if args.format == "json":
         return ""
-    command = command_of("run", emulate=args.emulate)
+    command = command_of("run", emulate=args.emulate, env=args.env)
     return plan_text(plan, style=terminal.out_style, command=command, refusals=refused)
