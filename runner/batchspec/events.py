@@ -65,6 +65,44 @@ class Submitted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """How much longer open batches should take, judged by batches like them that have ended."""
+
+    seconds: float
+    """Until the last of them ends, by the median of those that took longer than it has so far."""
+    least: float
+    """The same, by the shortest of those."""
+    most: float
+    """The same, by the longest."""
+    batches: int
+    """How many ended batches it stands on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far submitted work has come."""
+
+    batches: int
+    """Batches of this work, those included that are not sent yet."""
+    batches_done: int
+    """Those whose answers are taken in."""
+    requests: int
+    requests_done: int
+    elapsed: float
+    """Seconds since it began."""
+    expected: Expectation | None = None
+    """None: no batch like these has ended yet, or one takes longer than any of them did."""
+    late: int = 0
+    """Batches in flight that take longer than any like them did before."""
+    usd: Decimal | None = None
+    """What the answers taken in cost; None: a price is not known."""
+    usd_open: Decimal | None = None
+    """The most that the rest may cost; None: a price is not known."""
+    budget: Decimal | None = None
+    """The ceiling over all of it; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting(Event):
     """The run waits: for batches to end, for a rate limit, or to be sure about a lost answer."""
 
@@ -75,6 +113,8 @@ class Waiting(Event):
     open_batches: int = 0
     open_requests: int = 0
     spec: str | None = None
+    progress: Progress | None = None
+    """How far the run has come, where it waits for batches to end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from batchspec import events
 from batchspec.report.hygiene import starts_safely
 from batchspec.report.narration import narrate
+from batchspec.report.progress import progress_brief
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Returned = TypeVar("Returned")
 
 _RENDERING_EVERY = 5.0
+_NAME = 24
+"""A bar leaves room for so many characters of a spec's name."""
 _WAITING_EVERY = 60.0
 """Seconds between two plain lines that say the same kind of thing."""
 
@@ -149,6 +152,9 @@ class BarDisplay:
         """Move the bars; print what is worth keeping above them."""
         line = self._redacted(narrate(event))
         match event:
+            case events.Waiting(progress=events.Progress() as progress):
+                self._total(progress_brief(progress))
+                return
             case events.Rendering() | events.Uploading() | events.Waiting():
                 self._now(event.spec, line)
                 return
@@ -170,7 +176,8 @@ class BarDisplay:
 
     def _task(self, spec: str) -> TaskID:
         if spec not in self._tasks:
-            self._tasks[spec] = self._progress.add_task(spec, total=0, now="")
+            name = spec if len(spec) <= _NAME else f"{spec[: _NAME - 1]}…"
+            self._tasks[spec] = self._progress.add_task(name, total=0, now="")
         return self._tasks[spec]
 
     def _grow(self, spec: str, requests: int) -> None:
@@ -178,6 +185,13 @@ class BarDisplay:
         index = self._progress.task_ids.index(task)
         total = self._progress.tasks[index].total or 0
         self._progress.update(task, total=total + requests)
+
+    def _total(self, words: str) -> None:
+        """Say what holds for all specs, once: behind the last bar."""
+        *others, last = self._tasks.values() or (self._task("waiting"),)
+        for task in others:
+            self._progress.update(task, now="")
+        self._progress.update(last, now=words)
 
     def _now(self, spec: str | None, line: str) -> None:
         """Say what happens now, behind the spec's bar (or behind every bar)."""

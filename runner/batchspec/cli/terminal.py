@@ -97,6 +97,11 @@ class Terminal:
         return self._color and self.stderr.isatty() and not self.environ.get("CI")
 
     @property
+    def drawable(self) -> bool:
+        """Whether stdout may be drawn over: a person's terminal, not CI, colours allowed."""
+        return self._color and self.stdout.isatty() and not self.environ.get("CI")
+
+    @property
     def out_style(self) -> Style:
         """Colours for stdout."""
         return self._style(self.stdout)

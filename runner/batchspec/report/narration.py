@@ -8,6 +8,7 @@ from batchspec import events
 from batchspec.report.checks import headline
 from batchspec.report.figures import about, count, key_label, number, seconds, size
 from batchspec.report.hygiene import clean_line
+from batchspec.report.progress import progress_line
 from batchspec.spec.words import listing
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def _submitted(event: events.Submitted) -> str:
 
 
 def _waiting(event: events.Waiting) -> str:
+    if event.progress is not None:
+        return f"waiting: {progress_line(event.progress)}"
     before = "" if event.spec is None else f"{event.spec}: "
     why = event.why.rstrip(".")
     return f"{before}{why}; next look in {seconds(event.seconds)}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from batchspec.report.figures import count, moment, number, table
+from batchspec.report.figures import count, moment, number, seconds, table
 from batchspec.report.hygiene import clean_line
+from batchspec.report.progress import progress_json, progress_lines
 from batchspec.report.style import PLAIN, Style
 from batchspec.spec.words import listing
 from batchspec.state.model import SubmissionState
@@ -14,17 +15,22 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping, Sequence
 
+    from batchspec.events import Expectation, Progress
     from batchspec.plan.model import Outcome
 
 FORMAT_VERSION = 1
-_HEAD = ("SPEC", "BATCH", "STATE", "REQUESTS", "CREATED", "ENDS BY")
-_REQUESTS = _HEAD.index("REQUESTS")
+_HEAD = ("BATCH", "STATE", "REQUESTS", "AGE", "ENDS IN")
+_RIGHT = tuple(_HEAD.index(name) for name in ("REQUESTS", "AGE", "ENDS IN"))
+_SHOWN = 50
+"""So many submissions are listed one by one."""
+_LATE = 3600.0
+"""Seconds of age from which on it is said until when a batch ends at the latest."""
 _STATES = {
     SubmissionState.PREPARED: "not sent yet",
     SubmissionState.ARMED: "being sent",
-    SubmissionState.UNKNOWN: "being looked for",
+    SubmissionState.UNKNOWN: "unconfirmed",
     SubmissionState.BOUND: "in progress",
-    SubmissionState.ENDED: "ended, not collected",
+    SubmissionState.ENDED: "ended",
 }
 
 
@@ -75,6 +81,14 @@ class OpenSubmission(Protocol):
     def detail(self) -> str:
         """The last failure, in words."""
 
+    @property
+    def age(self) -> float | None:
+        """Seconds since its creation."""
+
+    @property
+    def expected(self) -> Expectation | None:
+        """How much longer it should take."""
+
 
 class Status(Protocol):
     """The state of work, as the workflow reads it."""
@@ -107,6 +121,10 @@ class Status(Protocol):
     def waiting(self) -> Mapping[str, Sequence[str]]:
         """Specs that wait for others, by name, with those they wait for."""
 
+    @property
+    def progress(self) -> Progress | None:
+        """How far the work in flight has come."""
+
 
 def status_text(status: Status, *, style: Style = PLAIN) -> str:
     """Return a table of what is open, what needs attention, and totals."""
@@ -117,6 +135,8 @@ def status_text(status: Status, *, style: Style = PLAIN) -> str:
     ]
     if lines:
         lines.append("")
+    if status.progress is not None:
+        lines += progress_lines(status.progress)
     return "\n".join([*lines, _totals(status)]) + "\n"
 
 
@@ -130,6 +150,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "collected": status.collected,
         "answers": {outcome.name.lower(): n for outcome, n in sorted(status.answers.items())},
         "waiting": {name: list(needs) for name, needs in status.waiting.items()},
+        "progress": progress_json(status.progress),
         "submissions": [_as_json(submission) for submission in status.submissions],
     }
 
@@ -137,23 +158,34 @@ def status_json(status: Status) -> dict[str, Any]:
 def _open(submissions: Sequence[OpenSubmission], style: Style) -> Iterator[str]:
     if not submissions:
         return
-    head, *rows = table([_HEAD, *map(_row, submissions)], right=(_REQUESTS,))
-    yield style.bold(head)
-    yield from rows
+    ordered = sorted(submissions, key=lambda submission: submission.spec)[:_SHOWN]
+    head, *rows = table([_HEAD, *map(_row, ordered)], right=_RIGHT)
+    yield f"  {style.bold(head)}"
+    spec = None
+    for submission, row in zip(ordered, rows, strict=True):
+        if submission.spec != spec:
+            spec = submission.spec
+            yield clean_line(spec) or "(adopted)"
+        yield f"  {row}"
+    if len(submissions) > _SHOWN:
+        rest = len(submissions) - _SHOWN
+        yield f"  and {number(rest)} more; `batchspec status --format json` has all"
 
 
 def _row(submission: OpenSubmission) -> tuple[str, ...]:
     return (
-        clean_line(submission.spec) or "(adopted)",
         clean_line(submission.batch_id or "-"),
         _STATES.get(submission.state, submission.state.lower()),
         number(submission.requests),
-        moment(submission.created_at),
-        moment(submission.expires_at),
+        "-" if submission.age is None else seconds(submission.age),
+        "-" if submission.expected is None else seconds(submission.expected.seconds),
     )
 
 
 def _attention(submissions: Sequence[OpenSubmission], style: Style) -> Iterator[str]:
+    late = [s.expires_at for s in submissions if s.age and s.age > _LATE and s.ended_at is None]
+    if latest := min((until for until in late if until is not None), default=None):
+        yield f"The oldest batch ends at {moment(latest)} at the latest."
     for submission in submissions:
         name = submission.batch_id or f"submission {submission.tag}"
         if submission.results_at_risk:
@@ -196,4 +228,8 @@ def _as_json(submission: OpenSubmission) -> dict[str, Any]:
         "results_until": time(submission.results_until),
         "results_at_risk": submission.results_at_risk,
         "detail": submission.detail,
+        "age_seconds": None if submission.age is None else round(submission.age, 1),
+        "expected_seconds": None
+        if submission.expected is None
+        else round(submission.expected.seconds, 1),
     }

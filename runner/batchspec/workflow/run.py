@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from batchspec.api.client import warm_up
 from batchspec.errors import AgainstPolicy, OverBudget
-from batchspec.events import Event, Notice, RetryRound, Waiting
+from batchspec.events import Event, Notice, Progress, RetryRound, Waiting
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import ClaimConflict
@@ -20,6 +20,7 @@ from batchspec.workflow.finish import unfinished
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions, RunResult
 from batchspec.workflow.policing import asking_of, money_problems
+from batchspec.workflow.progress import Meter, Unsent
 from batchspec.workflow.recording import Recording, recorded
 from batchspec.workflow.rounds import Rounds, promote_baseline
 from batchspec.workflow.worker import Worker
@@ -44,7 +45,12 @@ def run_specs(
     ):
         rounds = Rounds(session=session, ledger=ledger, options=options)
         run = _Run(
-            session=session, ledger=ledger, options=options, rounds=rounds, recording=recording
+            session=session,
+            ledger=ledger,
+            options=options,
+            rounds=rounds,
+            recording=recording,
+            meter=Meter(session=session, specs=specs, max_usd=options.max_usd),
         )
         return (yield from run.go(specs))
 
@@ -65,14 +71,21 @@ class _Run:
     options: RunOptions
     rounds: Rounds
     recording: Recording
+    meter: Meter
     jobs: list[Job] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
     """Problems of specs that a run which submits nothing goes on without."""
+    _settled: frozenset[str] = frozenset()
+    """Tags of submissions that were over when the run began: no work of its own."""
+    _began: float = 0.0
 
     def go(self, specs: Sequence[LoadedSpec]) -> Generator[Event, None, RunResult]:
         self.jobs = self.rounds.jobs(specs)
+        self._began = self.session.clock.elapsed()
         open_before = self.ledger.submissions(OPEN)
+        known = {submission.tag for submission in self.ledger.submissions()}
+        self._settled = frozenset(known - {submission.tag for submission in open_before})
         if open_before or self._asks_at_first():
             warm_up()
         for job in self.jobs:
@@ -259,6 +272,21 @@ class _Run:
             seconds=seconds,
             open_batches=len(open_now),
             open_requests=sum(submission.requests for submission in open_now),
+            progress=None if closed else self._progress(),
+        )
+
+    def _progress(self) -> Progress:
+        """Return how far the work has come that was open when the run began, and its own."""
+        return self.meter.progress(
+            self.ledger,
+            {s.tag for s in self.ledger.submissions()} - self._settled,
+            self.session.clock.elapsed() - self._began,
+            [
+                Unsent(spec=job.name, requests=chunk.requests, usd_max=chunk.usd_most)
+                for job in self.jobs
+                if not job.stopped
+                for chunk in job.chunks
+            ],
         )
 
     def _exit_code(self) -> int:

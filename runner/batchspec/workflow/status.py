@@ -6,12 +6,15 @@ import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from batchspec.events import Expectation, Progress
 from batchspec.plan.model import Outcome
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import OPEN, Submission, SubmissionState
 from batchspec.workflow.context import Session
+from batchspec.workflow.expectation import Experience
 from batchspec.workflow.listing import RETENTION
+from batchspec.workflow.progress import Meter, began_at, work_of
 
 ENDS_WITHIN = dt.timedelta(hours=24)
 """A batch ends at the latest so long after its creation (fact sheet §1.9)."""
@@ -37,6 +40,10 @@ class SubmissionStatus:
     results_at_risk: bool
     """They disappear within `WARN_BEFORE`."""
     detail: str
+    age: float | None
+    """Seconds since its creation."""
+    expected: Expectation | None
+    """How much longer it should take; None: nothing tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +61,8 @@ class StatusReport:
     serial: int
     waiting: dict[str, tuple[str, ...]]
     """Specs that wait for others to be answered, by name, with those they wait for."""
+    progress: Progress | None
+    """How far the work has come that what is in flight belongs to; None: nothing is in flight."""
 
 
 def read_status(
@@ -78,19 +87,37 @@ def read_status(
             environment=name,
             serial=0,
             waiting={},
+            progress=None,
         )
     names = {loaded.spec.name for loaded in specs}
     now = session.clock.now()
     rows = [s for s in reader.submissions() if everything or s.spec in names or not s.spec]
+    models = {loaded.spec.name: loaded.spec.model for loaded in specs}
+    experience = Experience.of(rows, models)
     return StatusReport(
-        submissions=tuple(_status(s, now) for s in rows if s.state in OPEN),
+        submissions=tuple(_status(s, now, experience) for s in rows if s.state in OPEN),
         collected=sum(s.state is SubmissionState.COLLECTED for s in rows),
         answers=_answers(reader, None if everything else names | {""}),
         emulated=session.emulated,
         environment=name,
         serial=reader.serial,
         waiting=_waiting(specs, {s.spec for s in rows if s.state in OPEN}),
+        progress=_progress(session, reader, specs, rows),
     )
+
+
+def _progress(
+    session: Session,
+    reader: LedgerReader,
+    specs: Sequence[LoadedSpec],
+    rows: Sequence[Submission],
+) -> Progress | None:
+    tags = work_of(reader, {s.tag for s in rows if s.state in OPEN}) & {s.tag for s in rows}
+    if not tags:
+        return None
+    began = began_at(reader, tags)
+    elapsed = 0.0 if began is None else (session.clock.now() - began).total_seconds()
+    return Meter(session=session, specs=specs).progress(reader, tags, max(0.0, elapsed))
 
 
 def _waiting(specs: Sequence[LoadedSpec], busy: set[str]) -> dict[str, tuple[str, ...]]:
@@ -111,7 +138,7 @@ def _answers(reader: LedgerReader, names: Collection[str] | None) -> dict[Outcom
     return sums
 
 
-def _status(submission: Submission, now: dt.datetime) -> SubmissionStatus:
+def _status(submission: Submission, now: dt.datetime, experience: Experience) -> SubmissionStatus:
     created = submission.created_at
     until = None if created is None else created + RETENTION
     return SubmissionStatus(
@@ -126,4 +153,6 @@ def _status(submission: Submission, now: dt.datetime) -> SubmissionStatus:
         results_until=until,
         results_at_risk=until is not None and until - now < WARN_BEFORE,
         detail=submission.detail,
+        age=None if created is None else max(0.0, (now - created).total_seconds()),
+        expected=None if submission.ended_at is not None else experience.left(submission, now),
     )

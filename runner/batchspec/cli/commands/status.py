@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from batchspec.cli.arguments import Selecting, add_selecting
 from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result, stopped_by
+from batchspec.cli.screen import screen_for
 from batchspec.cli.selection import select_usable
 from batchspec.problems import has_errors
 from batchspec.report.status import status_json, status_text
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   batchspec status                     every spec of the project
   batchspec status ticket-triage       one spec
-  batchspec status --watch             again every five seconds, until nothing is in flight
+  batchspec status --watch             follow it, until nothing is in flight
 """
 _WATCH_SECONDS = 5.0
 
@@ -42,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--watch",
         action="store_true",
-        help="show it again every five seconds until nothing is in flight; another `run` or "
-        "`collect` moves the work on",
+        help="follow it until nothing is in flight; another `run` or `collect` moves the work on. "
+        "On a terminal it is drawn anew every five seconds; elsewhere a line tells what changed, "
+        "or every minute that nothing did. Ctrl-C ends it with exit code 130",
     )
 
 
@@ -53,11 +55,17 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     if selection is None:
         return stopped_by(problems)
     report = _read(selection, args, terminal)
-    while args.watch and report.submissions:
-        if args.format == "text":
-            terminal.data(status_text(report, style=terminal.out_style) + "\n")
-        terminal.clock.sleep(_WATCH_SECONDS)
-        report = _read(selection, args, terminal)
+    if args.watch and report.submissions:
+        terminal.resume_hint = "What is in flight goes on."
+        pause = selection.project.config.api.poll_seconds or _WATCH_SECONDS
+        view = screen_for(terminal) if args.format == "text" else None
+        while report.submissions:
+            if view is not None:
+                view.show(report)
+            terminal.clock.sleep(pause)
+            report = _read(selection, args, terminal)
+        if view is not None:
+            view.clear()
     return _result(report, terminal, problems)
 
 
