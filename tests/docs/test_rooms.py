@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "docs/explanation/rooms.svg"
 SAYS = {
     "cli": "arguments, one module per command, the one error boundary",
+    "forge": "the code host of CI jobs: comments, plans, branches",
     "workflow": "effects in order",
     "report": "values in, text out",
     "outputs": "answers as tables, files, manifests, checks",

@@ -57,6 +57,7 @@ COMMANDS = {
     "report": "write one page about costs, batches, failures and answers",
     "state": "export or import the state as one file",
     "record": "write what was answered as a file that the emulator replays",
+    "ci": "steps of CI jobs: comment, fetch a plan, publish outputs",
     "models": "list models: limits, prices, retirements; refresh them",
     "emulator": "serve the local emulator on loopback",
     "schema": "print a published JSON Schema",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Said = Callable[[Terminal], tuple[str, str]]
 
 SPARE = {
+    "ci": ["keep"],
     "show": ["spec", "key"],
     "diff": ["spec"],
     "apply": ["plan.json"],

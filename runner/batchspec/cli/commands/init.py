@@ -1,4 +1,7 @@
-"""Write a small working project: the starter with twelve tickets, or one of the examples."""
+"""Write a small working project: the starter with twelve tickets, or one of the examples.
+
+With --ci, write the files that run a project in CI, into a repository that may have others.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ EXAMPLES = """\
   batchspec init demo                           into demo/, made when missing
   batchspec init --template extraction demo     one of the examples
   batchspec init --list                         the names of the templates
+  batchspec init --ci github                    workflows that plan, apply and collect
 """
 STARTER = {
     "batchspec.yaml": "batchspec.yaml",
@@ -35,6 +39,17 @@ STARTER = {
 }
 """Path in the new project and in the package, where a dot file would take effect itself."""
 
+CI_FILES = {
+    "github": {
+        ".github/actions/batchspec/action.yml": "github/action.yml",
+        ".github/workflows/batchspec-plan.yml": "github/workflows/batchspec-plan.yml",
+        ".github/workflows/batchspec-apply.yml": "github/workflows/batchspec-apply.yml",
+        ".github/workflows/batchspec-collect.yml": "github/workflows/batchspec-collect.yml",
+    },
+    "gitlab": {"ci/batchspec.gitlab-ci.yml": "gitlab/batchspec.gitlab-ci.yml"},
+}
+"""By CI system: path in the repository, and below ``ci/`` of this one."""
+
 _NOT_COPIED = frozenset(("expected", "out", ".batchspec", "node_modules"))
 """Parts of an example that belong to its test or to a run of it."""
 
@@ -45,6 +60,8 @@ class Arguments(Shared):
 
     folder: Path
     template: str | None
+    ci: str | None
+    """The CI system whose files are written instead of a project."""
     list: bool
 
 
@@ -62,6 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--template", metavar="NAME", help="begin with this example instead of the starter"
     )
     parser.add_argument(
+        "--ci", choices=tuple(CI_FILES), help="write the files that run a project in this CI system"
+    )
+    parser.add_argument(
         "--list", action="store_true", help="print the names of the templates, and write nothing"
     )
     add_shared(parser)
@@ -75,24 +95,38 @@ def run(args: Arguments, _terminal: Terminal) -> Result:
     """
     if args.list:
         return _listed()
-    source = _starter() if args.template is None else _template(args.template)
+    source = _source(args)
     _refuse_overwriting(args.folder, source)
     for target, file in source.items():
         path = args.folder / target
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.read_bytes())
     return Result(
-        text=_text(args.folder, source),
+        text=_text(args.folder, source) + (_NEXT if args.ci is None else _NEXT_CI),
         json={"folder": args.folder.as_posix(), "files": list(source)},
     )
 
 
 def examples_root() -> Traversable:
     """Return ``examples/``: beside the code in a wheel, at the repository root in a checkout."""
-    packaged = files("batchspec") / "examples"
+    return _beside("examples")
+
+
+def _beside(name: str) -> Traversable:
+    packaged = files("batchspec") / name
     if packaged.is_dir():
         return packaged
-    return Path(__file__).resolve().parents[4] / "examples"
+    return Path(__file__).resolve().parents[4] / name
+
+
+def _source(args: Arguments) -> dict[str, Traversable]:
+    """Return what is written: path in the folder, and the file that goes there."""
+    if args.ci is not None:
+        if args.template is not None:
+            raise UsageFailure("`init` takes --template or --ci, not both.")
+        root = _beside("ci")
+        return {target: root / name for target, name in CI_FILES[args.ci].items()}
+    return _starter() if args.template is None else _template(args.template)
 
 
 def template_names() -> tuple[str, ...]:
@@ -156,7 +190,15 @@ def _text(folder: Path, source: Mapping[str, Traversable]) -> str:
         + "".join(f"  {name}\n" for name in source)
         + "\nNext:\n"
         + enter
-        + "  batchspec plan --emulate     what would be submitted, and its price\n"
-        "  batchspec run --emulate      the whole run, without a key or a network\n"
-        "  batchspec run                the real thing, with ANTHROPIC_API_KEY set\n"
     )
+
+
+_NEXT = """\
+  batchspec plan --emulate     what would be submitted, and its price
+  batchspec run --emulate      the whole run, without a key or a network
+  batchspec run                the real thing, with ANTHROPIC_API_KEY set
+"""
+_NEXT_CI = """\
+  Read them, and set the ceiling in USD. The page "Run in CI" of batchspec's documentation says
+  which secrets and which protection they need.
+"""

@@ -1,0 +1,1 @@
+"""The code host: comments on pull requests, saved plans of CI jobs, branches that hold results."""
