@@ -38,6 +38,18 @@ ignored silently. [Problems](problems.md) lists every complaint by its code.
 
 [Pictures and documents](../how-to/pictures-and-documents.md) shows the blocks of a prompt.
 """
+BLOCKS_HEAD = """
+`prompt.system`, `prompt.user` and the `content` of a message are a text, a `{file: …}`, or a list
+of blocks. A block is named by its first key; with `type` it is written as the API takes it. All of
+them are in [an example](../../examples/blocks/).
+"""
+SHARED = {
+    "message": "A message",
+    "block": "A block",
+    "image_source": "`image`, when it is no path",
+    "document_source": "`document`, when it is no path",
+}
+"""Parts of the schema that stand in several places, with their headings."""
 LINE_HEAD = """\
 # The command line
 
@@ -73,6 +85,13 @@ def kind(schema: dict[str, Any], node: dict[str, Any]) -> str:
     choices = node.get("anyOf", [{"type": one} for one in types])
     if choices:
         return " or ".join(kind(schema, choice) for choice in choices)
+    if "type" not in node and "properties" not in node and "examples" in node:
+        return listed(node["examples"])
+    return word(schema, node) + limits(node)
+
+
+def word(schema: dict[str, Any], node: dict[str, Any]) -> str:
+    """Say in words what a value of one type is."""
     if node.get("type") == "array":
         return f"list of {kind(schema, node.get('items', {}))}"
     if node.get("title") == "File":
@@ -84,7 +103,16 @@ def kind(schema: dict[str, Any], node: dict[str, Any]) -> str:
         "number": "number",
         "boolean": "true or false",
     }
-    return words.get(node.get("type", ""), "any") + limits(node)
+    other = "mapping" if "properties" in node else "any"
+    return words.get(node.get("type", ""), other)
+
+
+def listed(examples: list[Any]) -> str:
+    """Say in words what a value may be that the API checks, by its examples."""
+    if len(examples) > 1 and all(isinstance(value, str) for value in examples):
+        return ", ".join(f"`{value}`" for value in examples)
+    kinds = {str: "text", list: "list", dict: "mapping", int: "integer", float: "number"}
+    return kinds[type(examples[0])]
 
 
 def limits(node: dict[str, Any]) -> str:
@@ -112,7 +140,7 @@ def rows(schema: dict[str, Any], node: dict[str, Any], before: str) -> Iterator[
 
 def nested(schema: dict[str, Any], child: dict[str, Any], path: str) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a mapping below a key, of a list's mappings too."""
-    if child.get("type") == "object":
+    if child.get("type") == "object" or "properties" in child:
         yield from rows(schema, child, f"{path}.")
     elif child.get("type") == "array":
         inner = defs(schema, child.get("items", {}))
@@ -164,6 +192,10 @@ def spec_page() -> str:
     parts = [SPEC_HEAD.strip(), "## A spec"]
     spec = json.loads((ROOT / "schemas/spec.schema.json").read_text(encoding="utf-8"))
     parts += [section(spec, name, node) for name, node in spec["properties"].items()]
+    parts += ["## Messages and blocks", BLOCKS_HEAD.strip()]
+    for name, title in SHARED.items():
+        node = walk(spec, f"$defs/{name}")
+        parts += [f"### {title}", node.get("description", ""), table(spec, node, "")]
     project = json.loads((ROOT / "schemas/project.schema.json").read_text(encoding="utf-8"))
     parts += ["## The project file", project["description"], table(project, own(project), "")]
     return "\n\n".join(parts) + "\n"

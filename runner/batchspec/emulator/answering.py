@@ -11,11 +11,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from batchspec.emulator.blocks import answer_blocks
 from batchspec.emulator.draws import Draw, make_id
+from batchspec.emulator.media import CHARS_PER_TOKEN
 from batchspec.emulator.params import Terms, model_of, params_fault
 from batchspec.emulator.rules import Question, Rule
 from batchspec.emulator.schema_values import value_for
 from batchspec.emulator.usage import (
-    CHARS_PER_TOKEN,
     InputUsage,
     PromptCache,
     prompt_tokens,
@@ -183,7 +183,8 @@ class Answerer:
         if question.cached:
             read = self.cache.account(question.params, model, now, self.warm_seconds)
         else:
-            read = InputUsage(fresh=prompt_tokens(question.params))
+            tokens = prompt_tokens(question.params, self.cache.measure)
+            read = InputUsage(fresh=tokens)
         return usage_object(read, content, question.params)
 
 

@@ -12,6 +12,7 @@ from batchspec.emulator.clock import EmulatorClock
 from batchspec.emulator.draws import digest, make_id
 from batchspec.emulator.faults import FaultDesk
 from batchspec.emulator.files import FileShelf
+from batchspec.emulator.media import file_tokens
 from batchspec.emulator.params import Terms
 from batchspec.emulator.processing import write_results
 from batchspec.emulator.rates import Bucket
@@ -57,6 +58,7 @@ class Emulator:
         )
         self.store = Store(settings.data_dir)
         self.files = FileShelf(self.store.db, self.store.folder / "files")
+        self.answerer.cache.measure = self._measured
         self.clock = self._clock()
         self._buckets = self._full_buckets()
         self.calls: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED_CALLS)
@@ -110,6 +112,16 @@ class Emulator:
     def remember_time(self) -> None:
         """Write the emulated time down, for the next start."""
         self.store.set_meta("clock", repr(self.clock.now()))
+
+    def _measured(self, file_id: str) -> int | None:
+        """Return the tokens of a file that a request names, or ``None`` when it is not there."""
+        path = self.settings.files.get(file_id)
+        if path is None and file_id.startswith("file_") and file_id.isidentifier():
+            path = self.files.folder / file_id
+        try:
+            return None if path is None else file_tokens(path.read_bytes())
+        except OSError:
+            return None
 
     def workspace_of(self, key: str) -> str | None:
         """Return the workspace id of an API key, or ``None`` when the key is not known."""
@@ -171,7 +183,7 @@ class Emulator:
             betas=record.betas,
             profile=record.profile,
             any_model=self.settings.unknowns.unknown_model == "accept",
-            files=self.files.usable(record.workspace, record.created),
+            files=self.files.usable(record.workspace, record.created) | self.settings.files.keys(),
         )
 
     def _write_results(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Any
 
 UNKNOWN_TOKENS = 1500
 """Of media whose content the emulator does not see: addresses and uploaded files."""
+CHARS_PER_TOKEN = 4
+"""Of a text."""
 PAGE_TOKENS = 2250
 """The middle of the documented 1,500 to 3,000 per page."""
 _TILE = 28
@@ -16,8 +19,15 @@ _PAGE = re.compile(rb"/Type\s*/Page\b(?!s)")
 _JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..\x08(....)", re.DOTALL)
 
 
-def media_tokens(source: dict[str, Any]) -> int:
+Measure = Callable[[str], int | None]
+"""Returns the tokens of an uploaded file by its id, or ``None`` when it cannot be read."""
+
+
+def media_tokens(source: dict[str, Any], measure: Measure) -> int:
     """Return the tokens of an image's or a document's source."""
+    if source.get("type") == "file":
+        tokens = measure(str(source.get("file_id")))
+        return UNKNOWN_TOKENS if tokens is None else tokens
     if source.get("type") != "base64":
         return UNKNOWN_TOKENS
     try:
@@ -25,7 +35,25 @@ def media_tokens(source: dict[str, Any]) -> int:
     except (KeyError, TypeError, binascii.Error):
         return UNKNOWN_TOKENS
     if source.get("media_type") == "application/pdf":
-        return PAGE_TOKENS * max(1, len(_PAGE.findall(data)))
+        return _page_tokens(data)
+    return _pixel_tokens(data)
+
+
+def file_tokens(data: bytes) -> int:
+    """Return the tokens of a file's bytes: of a PDF, a text, or a picture."""
+    if b"%PDF-" in data[:1024]:
+        return _page_tokens(data)
+    try:
+        return max(1, -(-len(data.decode("utf-8")) // CHARS_PER_TOKEN))
+    except UnicodeDecodeError:
+        return _pixel_tokens(data)
+
+
+def _page_tokens(data: bytes) -> int:
+    return PAGE_TOKENS * max(1, len(_PAGE.findall(data)))
+
+
+def _pixel_tokens(data: bytes) -> int:
     size = _pixels(data)
     return UNKNOWN_TOKENS if size is None else _tiles(size[0]) * _tiles(size[1])
 

@@ -120,6 +120,8 @@ class EmulatorSettings:
     """Emulated seconds per real second."""
     stepped: bool = False
     """True: time stands still and moves only through ``POST /_emulator/clock``."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Files that every workspace holds from the start, by id."""
     placeholders: bool = False
     """Whether the placeholder ids and cursors of the SDKs' own test suites name something."""
     keys: Mapping[str, str] | None = None

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from batchspec.emulator.content import blocks_of
-from batchspec.emulator.media import media_tokens
+from batchspec.emulator.media import CHARS_PER_TOKEN, Measure, media_tokens
 
 if TYPE_CHECKING:
     from batchspec.emulator.models import ModelFacts
 
-CHARS_PER_TOKEN = 4
 _LOOK_BACK = 20
 _TTL_SECONDS = {"5m": 300.0, "1h": 3600.0}
 
@@ -24,7 +23,12 @@ def text_tokens(text: str) -> int:
     return max(1, -(-len(text) // CHARS_PER_TOKEN))
 
 
-def block_tokens(block: dict[str, Any]) -> int:
+def unmeasured(_file_id: str) -> int | None:
+    """Stand for files whose content is not at hand."""
+    return None
+
+
+def block_tokens(block: dict[str, Any], measure: Measure = unmeasured) -> int:
     """Return the tokens of one block of a prompt."""
     text = block.get("text")
     if isinstance(text, str):
@@ -33,15 +37,15 @@ def block_tokens(block: dict[str, Any]) -> int:
         source = block.get("source", {})
         if source.get("type") == "text":
             return text_tokens(source["data"])
-        return media_tokens(source)
+        return media_tokens(source, measure)
     return text_tokens(orjson.dumps(block).decode())
 
 
-def prompt_tokens(params: dict[str, Any]) -> int:
+def prompt_tokens(params: dict[str, Any], measure: Measure = unmeasured) -> int:
     """Return the input tokens of a request, cached or not."""
     total = 0
     for block in blocks_of(params):
-        total += block_tokens(block)
+        total += block_tokens(block, measure)
     return total
 
 
@@ -77,6 +81,8 @@ class PromptCache:
     its TTL from the start of the last request that wrote or read it.
     """
 
+    measure: Measure = unmeasured
+    """Measures uploaded files."""
     entries: dict[bytes, CacheEntry] = field(default_factory=dict)
     """Digest of model and prefix to its entry."""
 
@@ -91,7 +97,7 @@ class PromptCache:
             now: emulated start of the request.
             warm: seconds from now until what is written here can be read.
         """
-        prefix = _Prefix(params, model.id)
+        prefix = _Prefix(params, model.id, self.measure)
         marks = [
             (position, ttl)
             for position, ttl in prefix.marks
@@ -144,7 +150,7 @@ class PromptCache:
 class _Prefix:
     """Running digests and token counts of a prompt, block by block."""
 
-    def __init__(self, params: dict[str, Any], model: str) -> None:
+    def __init__(self, params: dict[str, Any], model: str, measure: Measure) -> None:
         self.digests: list[bytes] = []
         self.tokens: list[int] = []
         self.marks: list[tuple[int, str]] = []
@@ -155,7 +161,7 @@ class _Prefix:
             bare = {key: value for key, value in block.items() if key != "cache_control"}
             running.update(orjson.dumps(bare, option=orjson.OPT_SORT_KEYS))
             self.digests.append(running.copy().digest())
-            total += block_tokens(bare)
+            total += block_tokens(bare, measure)
             self.tokens.append(total)
             if mark:
                 self.marks.append((position, mark.get("ttl", "5m")))

@@ -119,7 +119,7 @@ class BlockReader:
     def _search_result(self, raw: dict[str, Any], path: NodePath) -> dict[str, Any]:
         content = [
             {"type": "text", "text": self._shown(part, (*path, "content", number))}
-            for number, part in enumerate(raw["content"])
+            for number, part in enumerate(_parts(raw["content"]))
         ]
         value: dict[str, Any] = {
             "type": "search_result",
@@ -193,6 +193,10 @@ def _visible(text: Text) -> Make:
         return written
 
     return make
+
+
+def _parts(content: Any) -> list[Any]:
+    return [content] if isinstance(content, str) else list(content)
 
 
 def _citations(raw: dict[str, Any]) -> dict[str, Any]:

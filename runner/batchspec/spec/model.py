@@ -317,6 +317,7 @@ class Emulator(Record):
     answers: str | None = None
     replay: str | None = None
     delay_seconds: float = 0.0
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class EnvironmentOverlay(Record):

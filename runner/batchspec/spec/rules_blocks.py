@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from batchspec.problems import Problem
 from batchspec.spec.contents import KINDS, blocks, kind_of_block
 from batchspec.spec.document import NodePath, dotted, shown
 from batchspec.spec.rules_model import FIRST_WITHOUT_SAMPLING
 from batchspec.spec.subject import Subject
-from batchspec.spec.words import listing, nearest
+from batchspec.spec.words import kind_of, listing, nearest
 
 _KEYS = {
     "text": frozenset({"text", "citations", "cache"}),
@@ -93,12 +94,27 @@ def block_parts(subject: Subject) -> Iterator[Problem]:
             yield from (
                 _lacking(subject, path, key) for key in ("title", "content") if key not in block
             )
+            yield from _texts(subject, (*path, "content"), block.get("content"))
         if "file_id" in block and block.get("as") in {"image", "container_upload"}:
             for name in ("title", "context", "citations"):
                 if name in block:
                     yield _unknown(
                         subject, (*path, name), name, frozenset({"file_id", "as", "cache"})
                     )
+
+
+def _texts(subject: Subject, path: NodePath, content: Any) -> Iterator[Problem]:
+    """Refuse parts of a search result that are no texts."""
+    for number, part in enumerate(content if isinstance(content, list) else ()):
+        is_file = isinstance(part, dict) and part.keys() == {"file"}
+        if not isinstance(part, str) and not is_file:
+            place = (*path, number)
+            yield subject.error(
+                "wrong-type",
+                place,
+                f"{dotted(place)} is {kind_of(part)}, and must be text",
+                "A search result is made of texts: write each part as a template, or as {file: …}.",
+            )
 
 
 def _lacking(subject: Subject, path: NodePath, key: str) -> Problem:

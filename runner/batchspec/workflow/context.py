@@ -259,6 +259,7 @@ class Session:
             replay=() if recording is None else (recording,),
             replay_only=recording is not None,
             delay_seconds=wanted.delay_seconds,
+            files=self._workspace_files(wanted.files),
         )
         try:
             running = start_emulator(settings)
@@ -266,6 +267,19 @@ class Session:
             raise UsageFailure(f"The emulator cannot start: {error}") from error
         self._stack.callback(running.close)
         return running.base_url
+
+    def _workspace_files(self, named: Mapping[str, str]) -> dict[str, Path]:
+        """Return the files that the emulator's workspace holds, by id."""
+        root = self.project.root.resolve()
+        found = {file_id: (root / path).resolve() for file_id, path in named.items()}
+        for file_id, path in found.items():
+            if not path.is_relative_to(root) or not path.is_file():
+                raise UsageFailure(
+                    f"emulator.files says that {file_id} is {named[file_id]!r}, and there is no"
+                    f" such file below {root}.",
+                    hint="Correct emulator.files in batchspec.yaml.",
+                )
+        return found
 
     def _emulator_file(self, name: str, text: str | None) -> Path | None:
         if text is None:

@@ -1,0 +1,1 @@
+SELECT key AS id, result AS answer FROM results ORDER BY id
