@@ -107,6 +107,16 @@ def test_outputs_that_cannot_be_written_cost_nothing(
     assert sound["counts"]["submit"] == sound["items"] == 2
 
 
+def test_rows_that_may_differ_are_told_by_validate(project: MakeProject) -> None:
+    """Sums of floating-point numbers have other last digits each time; a plan need not wait."""
+    select = ", select: 'SELECT avg(length(text) / 3) AS a FROM results'}"
+    folder = project(spec("x", "out/x.jsonl}", "out/x.jsonl" + select))
+    done = folder.batchspec("validate", "--inputs")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "1 spec, 1 warning."), done.err
+    said = "avg(…) of floating-point numbers without ORDER BY inside it"
+    assert ("unstable-sql" in done.out, said in done.out) == (True, True), done.out
+
+
 def test_problems_beside_the_lines_of_a_pull_request(project: MakeProject) -> None:
     """CI's forms name paths below the repository, whatever folder the project is in."""
     folder = project(

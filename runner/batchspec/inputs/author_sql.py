@@ -48,15 +48,65 @@ _VOLATILE = {
 """DuckDB 2.0's functions whose stability is not CONSISTENT, as far as a query can use them."""
 _NEEDS_ORDER = {
     "any_value",
+    "approx_quantile",
+    "approx_top_k",
     "arbitrary",
+    "arg_max",
+    "arg_max_null",
+    "arg_max_nulls_last",
+    "arg_min",
+    "arg_min_null",
+    "arg_min_nulls_last",
+    "argmax",
+    "argmin",
     "array_agg",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "entropy",
+    "favg",
     "first",
+    "fsum",
     "group_concat",
+    "json_group_array",
+    "json_group_object",
+    "kahan_sum",
+    "kurtosis",
+    "kurtosis_pop",
     "last",
     "list",
     "listagg",
+    "max_by",
+    "min_by",
+    "mode",
+    "product",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "reservoir_quantile",
+    "sem",
+    "skewness",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
     "string_agg",
+    "sumkahan",
+    "var_pop",
+    "var_samp",
+    "variance",
+    "variant_group_object",
 }
+"""Aggregates whose value depends on the order of rows: which one is first, which of equal ones is
+taken, or the last digits of a floating-point number. Several threads give rows in any order."""
+_SUMS = {"sum", "avg", "mean"}
+"""The same where the numbers are floating-point; of whole and decimal numbers they are exact."""
+EXACT_SUM = "sum_no_overflow"
+"""DuckDB's sum that does not take floating-point numbers."""
 _WINDOWS_NEED_ORDER = {
     "WINDOW_ROW_NUMBER",
     "WINDOW_NTILE",
@@ -82,6 +132,9 @@ class AuthorSelect:
     """Files it reads, relative to the project root, sorted; complete."""
     unstable: tuple[str, ...]
     """What may make two runs differ on equal files, as in ``random()``; empty when nothing."""
+    sums: tuple[tuple[str, str], ...] = ()
+    """Sums without an order: the function, and ``sql`` with `EXACT_SUM` in the place of this one.
+    When that cannot be bound, the numbers are floating-point."""
 
     def translate(self, error: AuthorSqlError, before: int = 0) -> AuthorSqlError:
         """Return ``error``, raised for ``sql``, with line and column in the author's text.
@@ -117,6 +170,7 @@ def read_author_sql(text: str, serialized: Any, finder: FileFinder) -> AuthorSel
         edits=placed.edits,
         files=placed.files,
         unstable=tuple(dict.fromkeys(_unstable(tree))),
+        sums=tuple(_sums(text, tree, placed.edits)),
     )
 
 
@@ -169,7 +223,7 @@ def _unstable(tree: Node) -> Iterator[str]:
             yield f"{name}()"
         elif len(columns) == 1 and column_of(node) in _VOLATILE_NAMES:
             yield str(column_of(node))
-        elif name in _NEEDS_ORDER and not node.get("order_bys", {}).get("orders"):
+        elif name in _NEEDS_ORDER and not _is_ordered(node):
             yield f"{name}(…) without ORDER BY inside it"
         elif str(node.get("type")) in _WINDOWS_NEED_ORDER and not node.get("orders"):
             yield "a window function without ORDER BY"
@@ -177,6 +231,22 @@ def _unstable(tree: Node) -> Iterator[str]:
             yield "a SAMPLE clause (use inputs.sample)"
         else:
             yield from _unordered(node)
+
+
+def _sums(text: str, tree: Node, edits: tuple[Edit, ...]) -> Iterator[tuple[str, str]]:
+    for node in walk(tree):
+        name, start = _function(node), start_of(node)
+        if name not in _SUMS or start is None or _is_ordered(node):
+            continue
+        edit = Edit(start=start, end=start + len(name), text=EXACT_SUM)
+        if text.encode()[edit.start : edit.end].lower() == name.encode():
+            every = tuple(sorted((*edits, edit), key=lambda one: one.start))
+            yield name, apply_edits(text, every) + "\n"
+
+
+def _is_ordered(function: Node) -> bool:
+    """Tell whether an aggregate, or the window that it is computed over, has an order."""
+    return bool(function.get("order_bys", {}).get("orders") or function.get("orders"))
 
 
 def _unordered(node: Node) -> Iterator[str]:

@@ -14,13 +14,14 @@ import shutil
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from batchspec.errors import EnvironmentFailure
-from batchspec.inputs.author_sql import AuthorSelect, read_author_sql
+from batchspec.inputs.author_sql import EXACT_SUM, AuthorSelect, read_author_sql
 from batchspec.inputs.columns import Column, escape_glob, quote_identifier, quote_literal
 from batchspec.inputs.csv_errors import csv_words
 from batchspec.inputs.sql_errors import AuthorSqlError
@@ -42,6 +43,8 @@ _UNSOUND = "type_pushdown"
 """With it, ``n::VARCHAR`` of a CSV column is the file's text (``1.10``) rather than the value's
 (``1.1``), and a value that does not fit its column goes unnoticed."""
 
+_ROUGH = re.compile(rf"{EXACT_SUM}\((DOUBLE|FLOAT)\)")
+"""DuckDB says so of floating-point numbers."""
 _MACHINE_CODE = re.compile(r"\s*LINE \d+:.*", re.DOTALL)
 
 
@@ -198,7 +201,18 @@ class Engine:
         serialized = self.one(
             "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true)", (statement,)
         )[0]
-        return read_author_sql(statement, json.loads(serialized), self)
+        select = read_author_sql(statement, json.loads(serialized), self)
+        rough = dict.fromkeys(name for name, sql in select.sums if not self._is_exact(sql))
+        more = (f"{name}(…) of floating-point numbers without ORDER BY inside it" for name in rough)
+        return replace(select, unstable=(*select.unstable, *more))
+
+    def _is_exact(self, sql: str) -> bool:
+        """Tell whether `EXACT_SUM` takes its numbers; what else is wrong is told elsewhere."""
+        try:
+            self.names(sql)
+        except AuthorSqlError as error:
+            return _ROUGH.search(error.message) is None
+        return True
 
     def names_of(self, select: AuthorSelect) -> tuple[Column, ...]:
         """Return the columns of author SQL without running it.

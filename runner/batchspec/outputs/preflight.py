@@ -47,10 +47,12 @@ def output_problems(
     loaded: LoadedSpec,
     table: InputTable,
     form: AnswerForm,
+    *,
+    warnings: bool = False,
 ) -> tuple[Problem, ...]:
     """Return the errors of outputs and checks that are there whatever will be answered.
 
-    Warnings are left to the writing of the outputs, which tells them.
+    Warnings are usually left to the writing of the outputs, which tells them.
 
     Args:
         engine: The engine of ``table``; tables called ``results``, ``inputs`` and ``output`` are
@@ -59,6 +61,7 @@ def output_problems(
         loaded: The spec.
         table: Its items.
         form: The form of its answers.
+        warnings: Return warnings too; nothing will be written.
     """
     with _no_results(engine, table, form) as results:
         jobs = [_job(root, loaded, number) for number in range(len(loaded.spec.outputs))]
@@ -69,7 +72,7 @@ def output_problems(
         if len(relations) == len(checked):
             with output_views(engine, relations):
                 problems += _checks(engine, root, loaded, table)
-    return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
+    return tuple(p for p in problems if warnings or p.severity is Severity.ERROR)
 
 
 def blank_outputs(

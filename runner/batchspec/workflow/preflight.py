@@ -18,8 +18,12 @@ def preflight(
     loaded: LoadedSpec,
     table: InputTable,
     form: AnswerForm,
+    *,
+    warnings: bool = False,
 ) -> tuple[Problem, ...]:
     """Return the errors in outputs and checks that would otherwise be met after paying.
+
+    With ``warnings`` those too, for a command that writes no outputs.
 
     See `outputs.preflight.output_problems`, which is only loaded when there is something to check:
     default rows in one file cannot be wrong.
@@ -29,7 +33,7 @@ def preflight(
     # What it imports takes longer than a small plan.
     from batchspec.outputs.preflight import output_problems  # noqa: PLC0415
 
-    return output_problems(engine, root, loaded, table, form)
+    return output_problems(engine, root, loaded, table, form, warnings=warnings)
 
 
 def _has_choices(spec: Spec) -> bool:

@@ -287,6 +287,19 @@ def test_times_of_files_are_not_readable(engine: Engine) -> None:
         ),
         ("FROM 'data/a.csv' USING SAMPLE 1", ["a SAMPLE clause (use inputs.sample)"]),
         ("SELECT DISTINCT ON (x) x, id FROM 'data/a.csv'", ["DISTINCT ON without ORDER BY"]),
+        ("SELECT list(x) OVER (ORDER BY id) FROM 'data/a.csv'", []),
+        ("SELECT mode(x) FROM 'data/a.csv'", ["mode(…) without ORDER BY inside it"]),
+        ("SELECT sum(id), avg(id::DECIMAL(9, 2)), count(*) FROM 'data/a.csv'", []),
+        ("SELECT sum(id / 3 ORDER BY id) FROM 'data/a.csv'", []),
+        (
+            "SELECT sum(id), round(Avg(id / 3), 2) FROM 'data/a.csv' WHERE 'é' <> x",
+            ["avg(…) of floating-point numbers without ORDER BY inside it"],
+        ),
+        (
+            "WITH a AS (SELECT id::FLOAT AS y FROM 'data/a.csv') SELECT sum(y) OVER () FROM a",
+            ["sum(…) of floating-point numbers without ORDER BY inside it"],
+        ),
+        ("SELECT sum(nope), sum(x) FROM 'data/a.csv'", []),
     ],
 )
 def test_what_may_differ_between_runs_is_noted(

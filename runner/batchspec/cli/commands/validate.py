@@ -215,5 +215,5 @@ def _against_inputs(
     renderer, found = compile_prompt(project.root, loaded, table.columns, api=api, facts=facts)
     problems += found
     if renderer is not None:
-        problems += preflight(engine, project.root, loaded, table, renderer.form)
+        problems += preflight(engine, project.root, loaded, table, renderer.form, warnings=True)
     return problems
