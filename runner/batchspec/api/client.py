@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -63,6 +63,10 @@ class Connection:
     key: str
     anthropic_version: str
     workspace: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers of every call."""
+    secrets: tuple[str, ...] = ()
+    """Values among them that no message may hold."""
     answer_seconds: float = 600.0
     """How long to wait for the answer to a create once its last byte has left."""
 
@@ -85,7 +89,7 @@ class SdkClient:
         import anthropic  # noqa: PLC0415 - heavy: only commands that talk to the API pay for it
         import httpx2  # noqa: PLC0415 - comes with it
 
-        self._key = connection.key
+        self._secrets = (connection.key, *connection.secrets)
         self._sdk = anthropic
         self._http = httpx2
         base = connection.base_url or OFFICIAL
@@ -93,7 +97,7 @@ class SdkClient:
         self._transport = anthropic.DefaultHttpxClient(
             follow_redirects=False, trust_env=not loopback
         )
-        headers = {"anthropic-version": connection.anthropic_version}
+        headers = {**connection.headers, "anthropic-version": connection.anthropic_version}
         if connection.workspace:
             headers["anthropic-workspace-id"] = connection.workspace
         self._client: anthropic.Anthropic = anthropic.Anthropic(
@@ -264,7 +268,9 @@ class SdkClient:
         failure = failure_of(
             response.status_code, response.content, response.headers, create=create
         )
-        return failure.without(self._key)
+        for secret in self._secrets:
+            failure = failure.without(secret)
+        return failure
 
     @contextlib.contextmanager
     def _translated(self, *, create: bool = False) -> Iterator[None]:

@@ -59,6 +59,9 @@ def open_project(
     )
     if project is not None:
         terminal.guard_secret(project.config.api.key_env)
+        for value in project.config.api.headers.values():
+            if not isinstance(value, str):
+                terminal.guard_secret(value.env)
     return project, problems
 
 

@@ -285,6 +285,12 @@ class Spec(Record):
     """Size of the first submission of a changed prompt; None: decided by size, 0: never."""
 
 
+class EnvRef(Record):
+    """A value that only an environment variable holds."""
+
+    env: str
+
+
 class Api(Record):
     """How the API is reached. The key itself is only ever in the environment."""
 
@@ -293,6 +299,8 @@ class Api(Record):
     anthropic_version: str = "2026-10-21"
     betas: tuple[str, ...] = ()
     workspace: str | None = None
+    headers: dict[str, str | EnvRef] = Field(default_factory=dict)
+    """Sent with every call, for a relay; part of no question."""
     key_label: str | None = None
     """What `batchspec cost` calls the key; None: a fingerprint of it."""
     settle_seconds: float = 1020.0

@@ -24,6 +24,7 @@ from batchspec.spec.load import read_yaml
 from batchspec.spec.model import ProjectFile, Spec
 from batchspec.spec.paths import complaint
 from batchspec.spec.policy import POLICY_FILE, Policy, read_policy
+from batchspec.spec.rules_relay import header_problems
 from batchspec.spec.secrets import secret_problems
 from batchspec.spec.settings import (
     API_VERSIONS,
@@ -150,6 +151,7 @@ def _load_project(
     problems += (*wrong, *_path_problems(document, root))
     config = ProjectFile.model_validate(settings)
     problems += (*_base_url(config, document, environ), *_version(config, document))
+    problems += tuple(header_problems(config, document))
     if has_errors(problems):
         return None, problems
     project = _project(root, config, file if document else None, document, environment)

@@ -29,6 +29,8 @@ from batchspec.workflow.untrusted import refuse_untrusted
 from batchspec.workflow.waits import Waits, waits_for
 
 EMULATED_KEY = "emulated"
+SHORTEST_SECRET = 8
+"""Shorter values of headers are ordinary words, which messages would be unreadable without."""
 
 
 @dataclass(slots=True)
@@ -204,6 +206,27 @@ class Session:
             )
         return key
 
+    def headers(self) -> dict[str, str]:
+        """Return the further headers of every call.
+
+        Raises:
+            MissingKey: when the environment lacks a value.
+        """
+        found: dict[str, str] = {}
+        for header, value in self.project.config.api.headers.items():
+            if isinstance(value, str):
+                found[header] = value
+                continue
+            text = self.environ.get(value.env, "").strip()
+            if not (text and text.isascii() and text.isprintable()):
+                raise MissingKey(
+                    f"The header {header} takes its value from the environment variable "
+                    f"{value.env}, which is not set, or holds what no header can carry.",
+                    hint=f"Set {value.env}, or correct api.headers in batchspec.yaml.",
+                )
+            found[header] = text
+        return found
+
     def key_print(self) -> str:
         """Return a fingerprint by which the same key is recognised; it does not reveal the key."""
         return "key-" + hashlib.sha256(b"batchspec key\0" + self.key().encode()).hexdigest()[:12]
@@ -236,12 +259,16 @@ class Session:
             settings = self.project.config.api
             key = self.key()
             base_url = self._emulator() if self.emulated else settings.base_url
+            headers = {} if self.emulated else self.headers()
+            hidden = [v for name, v in headers.items() if settings.headers[name] != v]
             self._sdk = SdkClient(
                 Connection(
                     base_url=base_url,
                     key=key,
                     anthropic_version=settings.anthropic_version,
                     workspace=settings.workspace,
+                    headers=headers,
+                    secrets=tuple(v for v in hidden if len(v) >= SHORTEST_SECRET),
                     answer_seconds=self.waits.answer,
                 )
             )

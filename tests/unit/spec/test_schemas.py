@@ -41,6 +41,7 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("project", "/properties/api", model.Api),
     ("project", "/properties/emulator", model.Emulator),
     ("project", "/$defs/prices", model.Prices),
+    ("project", "/$defs/env", model.EnvRef),
     ("project", "/$defs/environment", model.EnvironmentOverlay),
     ("policy", "", policy.PolicyFile),
     ("policy", "/$defs/rule", policy.PolicyRule),
