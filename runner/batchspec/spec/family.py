@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from batchspec.problems import Problem
@@ -186,11 +187,20 @@ def _outputs(draft: Draft) -> Iterator[tuple[tuple[str | int, ...], str]]:
             yield ("outputs", number, "path") if listed else ("outputs", "path"), path
 
 
+_BESIDE = ("", ".manifest.json", ".receipt.json", ".quarantine.jsonl")
+"""What stands at an output's path, and beside it."""
+
+
+def _folded(path: str) -> str:
+    """Return what some file systems take for the same path."""
+    return unicodedata.normalize("NFC", path).casefold()
+
+
 def _same_outputs(drafts: Sequence[Draft]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for draft in drafts:
         for place, path in _outputs(draft):
-            claimed = [normal(path), f"{normal(path)}.manifest.json"]
+            claimed = [_folded(normal(path) + ending) for ending in _BESIDE]
             taken = next((first[name] for name in claimed if name in first), None)
             if taken is not None:
                 by = "the same spec" if taken == draft.path else taken
@@ -200,6 +210,6 @@ def _same_outputs(drafts: Sequence[Draft]) -> Iterator[Problem]:
                     place,
                     f"the output {normal(path)} is also written by {by}",
                     "Each run would replace the other's answers. Give each output a path of its"
-                    " own.",
+                    " own; names that differ in case alone are one file on some systems.",
                 )
             first.update({name: draft.path for name in claimed if name not in first})
