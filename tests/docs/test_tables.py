@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+from batchspec.api.catalogue import load_catalogue
 from batchspec.cli import exits
+from batchspec.plan.cost import BATCH_FACTOR
 from batchspec.plan.hashing import parse_custom_id
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +80,23 @@ def test_the_example_of_an_id_is_one() -> None:
     shown = re.search(r"^c1-[a-z2-7].*$", page("explanation/pay-once.md"), re.MULTILINE)
     assert shown is not None
     assert parse_custom_id(shown[0]) is not None
+
+
+def test_the_economics_of_caching_are_those_of_the_catalogue() -> None:
+    """The table's dollars, and the shares from which caching pays, follow from the prices."""
+    text = page("explanation/caching.md")
+    prices = load_catalogue().prices("claude-haiku-4-5")
+    assert prices is not None
+    rates = prices.rates
+    million = 10 * BATCH_FACTOR
+    rows = re.findall(r"^\| ([\d.]+) % \| \$([\d.]+) \| \$([\d.]+) \|$", text, re.MULTILINE)
+    assert len(rows) == 5
+    assert f"without caching: ${million * rates.input:.2f}" in text
+    for share, *shown in rows:
+        read = Decimal(share) / 100
+        for write, usd in zip((rates.cache_write_5m, rates.cache_write_1h), shown, strict=True):
+            cost = million * (read * rates.cache_read + (1 - read) * write)
+            assert cost.quantize(Decimal("0.01"), ROUND_HALF_UP) == Decimal(usd), share
+    for write, said in ((rates.cache_write_5m, 22), (rates.cache_write_1h, 53)):
+        assert round(100 * (write - rates.input) / (write - rates.cache_read)) == said
+        assert f"{said} percent" in text
