@@ -123,16 +123,16 @@ def row_select(engine: Engine, table: InputTable, where_relation: str | None) ->
     if where_relation is not None:
         wanted = f"WHERE {table.key_expression} IN (SELECT key_json FROM {where_relation})"  # noqa: S608 - names are ours or quoted
     query = (
-        f"SELECT {table.key_expression}, {table.digest_expression},"  # noqa: S608 - names are ours or quoted
-        f" {projection(table.columns)} FROM {table.relation} {wanted}"
+        f"SELECT {projection(table.columns)}, {table.key_expression}, {table.digest_expression}"  # noqa: S608 - names are ours or quoted
+        f" FROM {table.relation} {wanted}"
     )
     last = decoders(table.columns)
-    for key, digest, *fetched in engine.rows(query):
-        values = dict(zip(names, fetched, strict=True))
+    for fetched in engine.rows(query):
+        values = dict(zip(names, fetched, strict=False))
         for name, decode in last:
             if values[name] is not None:
                 values[name] = decode(values[name])
-        yield Row(key, digest, values)
+        yield Row(fetched[-2], fetched[-1], values)
 
 
 def _make_upstream(engine: Engine, root: Path, needed: str, where: Path | str) -> None:

@@ -135,15 +135,14 @@ class RenderJob:
         copies = {n: RequestHasher(self.renderer.identity, n) for n in range(2, self.samples + 1)}
         columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
         keys, digests, hashes, lengths, chars, spots, prefixes = columns
+        uploaded, per_token = self.uploaded, self.renderer.chars_per_token
         for row in rows:
             request = self._request(row)
             if request is None:
                 continue
             if row.key_json in self.keep:
                 self.kept[row.key_json] = request
-            measured = measure(
-                request, uploaded=self.uploaded, per_token=self.renderer.chars_per_token
-            )
+            measured = measure(request, uploaded=uploaded, per_token=per_token)
             keys.append(row.key_json)
             digests.append(row.digest)
             hasher = copies.get(row.values[SAMPLE.name], plain) if copies else plain

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchspec.prompt.media import examine
 
@@ -59,9 +59,8 @@ class Content:
         return {NAME: inner}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What a plan keeps of a rendered request."""
+class Measured(NamedTuple):
+    """What a plan keeps of a rendered request. A named tuple: a plan makes millions."""
 
     identity: bytes
     """What is hashed."""
@@ -82,7 +81,7 @@ def measure(request: bytes, *, uploaded: bool, per_token: Decimal) -> Measured:
         per_token: Characters of text that cost a token.
     """
     if MARK not in request and _INLINE not in request:
-        return Measured(identity=request, length=len(request), text=request, chars=0)
+        return Measured(request, len(request), request, 0)
     length, chars = len(request), 0
     for match in _REFERENCE.finditer(request):
         content = _content(match)

@@ -44,6 +44,10 @@ class Segments(Protocol):
         """
         ...
 
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield the same as pieces of many whole lines, with their ends. Raises as `lines`."""
+        ...
+
     def complaint(self, name: str) -> str | None:
         """Read all of a segment and say what is wrong with it, or None."""
         ...
@@ -90,13 +94,22 @@ class FolderSegments:
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Yield the lines; see `Segments.lines`."""
-        path = self.path(name)
+        for block in self.blocks(name):
+            lines = block.split(b"\n")
+            lines.pop()
+            yield from lines
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield pieces of whole lines; see `Segments.blocks`."""
         rest = b""
         try:
-            for piece in _decode(path):
-                whole = (rest + piece).split(b"\n")
-                rest = whole.pop()
-                yield from whole
+            for piece in _decode(self.path(name)):
+                cut = piece.rfind(b"\n") + 1
+                if not cut:
+                    rest += piece
+                    continue
+                yield rest + piece[:cut]
+                rest = piece[cut:]
         except FileNotFoundError as error:
             raise StateFailure(
                 f"Segment {name} is missing from the state.", hint=_REPAIR

@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 
 from batchspec.api.port import CreateBody
-from batchspec.durable import PIECE
 from batchspec.plan.hashing import id_stems, parse_custom_id
 from batchspec.plan.pack import Packable, Packed, pack
 from batchspec.plan.questions import Question, Spool
@@ -104,34 +103,31 @@ class _Writing:
     has_contents: bool = False
 
     def lines(self, questions: Iterable[Question], spool: Spool) -> Iterator[bytes]:
-        iterator = iter(questions)
+        iterator, read = iter(questions), spool.read
         while block := list(itertools.islice(iterator, _BLOCK)):
-            stems = id_stems(self.space, [question.digest for question in block], self.tag)
-            for stem, (_, digest16, attempt, offset, _, _, _) in zip(stems, block, strict=True):
-                self.asked += pack_claim(digest16, attempt)
-                params = spool.read(offset)
+            digests, keys, attempts, offsets, *_ = zip(*block, strict=True)
+            self.asked += b"".join(map(pack_claim, keys, attempts))
+            stems = id_stems(self.space, digests, self.tag)
+            for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
+                params = read(offset)
                 self.has_contents = self.has_contents or MARK in params
                 yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
 
 
 def body(session: Session, segment: str, length: int) -> CreateBody:
     """Return the create body of a request segment, streamed from disk."""
-    return CreateBody(length=length, pieces=lambda: _pieces(session.segments.lines(segment)))
+    return CreateBody(length=length, pieces=lambda: _pieces(session.segments.blocks(segment)))
 
 
-def _pieces(lines: Iterator[bytes]) -> Iterator[bytes]:
-    held = [_HEAD]
-    size = 0
-    for number, line in enumerate(lines):
-        if number:
-            held.append(b",")
-        held.append(line)
-        size += len(line)
-        if size >= PIECE:
-            yield b"".join(held)
-            held, size = [], 0
-    held.append(_TAIL)
-    yield b"".join(held)
+def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the body of a create call; inside a line of JSON there is no line end."""
+    before, held = _HEAD, b""
+    for block in blocks:
+        if held:
+            yield before + held
+            before = b","
+        held = block[:-1].replace(b"\n", b",")
+    yield before + held + _TAIL
 
 
 def ids(session: Session, segment: str) -> Iterator[str]:
@@ -143,9 +139,8 @@ def ids(session: Session, segment: str) -> Iterator[str]:
 _CLAIM = struct.Struct(">16sH")
 
 
-def pack_claim(digest16: bytes, attempt: int) -> bytes:
-    """Return a claim as it stands in `Chunk.asked`."""
-    return _CLAIM.pack(digest16, attempt)
+pack_claim = _CLAIM.pack
+"""Makes of 16 bytes of hash and an attempt a claim as it stands in `Chunk.asked`."""
 
 
 def claims(chunk: Chunk) -> Iterator[Claim]:

@@ -32,6 +32,16 @@ def test_frames_of_a_long_segment_join(tmp_path: Path) -> None:
     assert list(segments.lines(segments.write("req", LINES))) == LINES
 
 
+def test_blocks_are_the_same_as_lines(tmp_path: Path) -> None:
+    """A block ends where a line ends, also when a line is longer than what is read at once."""
+    segments = FolderSegments(tmp_path)
+    lines = [*LINES, random.Random(1).randbytes(3 << 20).replace(b"\n", b" "), b"last"]
+    blocks = list(segments.blocks(segments.write("req", lines)))
+    assert len(blocks) > 1
+    assert all(block.endswith(b"\n") for block in blocks)
+    assert b"".join(blocks) == b"\n".join([*lines, b""])
+
+
 def test_any_zstd_reader_reads_it(tmp_path: Path) -> None:
     """The index at the end is a frame that other readers skip."""
     segments = FolderSegments(tmp_path)
