@@ -1,6 +1,6 @@
 """How long submitting and collecting take, beside the script a user would write with the SDK.
 
-    python benchmarks/batches.py [--items 100000] [--rounds 3]
+    python benchmarks/batches.py [--items 100000] [--rounds 3] [--alone]
 
 Starts the emulator as a server of its own, generates items of about 600 bytes, and then, each in
 processes of its own and interleaved:
@@ -9,7 +9,8 @@ processes of its own and interleaved:
 * collect: poll, read the results, write JSONL (`batchspec collect`).
 
 Prints CPU seconds, wall seconds, peak memory and ratios to the SDK script; medians of the rounds.
-CPU is also given without the time that `import anthropic` takes, which both pay.
+CPU is also given without the time that `import anthropic` takes, which both pay. With --alone the
+script is left out: for more items than fit into the one batch that it makes.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--alone", action="store_true", help="leave the script out")
     options = parser.parse_args()
     found: dict[str, list[Measure]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -100,13 +102,13 @@ def main() -> None:
         generate(base / "items.csv", options.items)
         found["import anthropic"] = [measure([sys.executable, "-c", "import anthropic"], base, {})]
         for number in range(options.rounds):
-            for name, one in round_of(base, number).items():
+            for name, one in round_of(base, number, alone=options.alone).items():
                 found.setdefault(name, []).append(one)
     report(found, options.items)
 
 
-def round_of(base: Path, number: int) -> dict[str, Measure]:
-    """Measure all four stages once, against a fresh server."""
+def round_of(base: Path, number: int, *, alone: bool) -> dict[str, Measure]:
+    """Measure all stages once, against a fresh server."""
     folder = base / f"round-{number}"
     folder.mkdir()
     shutil.copy(base / "items.csv", folder)
@@ -117,23 +119,28 @@ def round_of(base: Path, number: int) -> dict[str, Measure]:
     with served(folder, SECONDS) as url:
         env = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "bench", "HOME": str(folder)}
         env |= {"BATCHSPEC_POLL_SECONDS": "0.2"}
-        measures = {
-            "SDK submit": measure([sys.executable, "-c", SDK_SUBMIT], folder, env),
-            "batchspec submit": measure([*program, "run", "--detach"], folder, env),
-        }
+        measures = {}
+        if not alone:
+            measures["SDK submit"] = measure([sys.executable, "-c", SDK_SUBMIT], folder, env)
+        measures["batchspec submit"] = measure([*program, "run", "--detach"], folder, env)
         # The batches end, and the server writes their results, outside of what is measured.
         time.sleep(SECONDS)
         settle(url)
-        measures |= {
-            "SDK collect": measure([sys.executable, "-c", SDK_COLLECT], folder, env),
-            "batchspec collect": measure([*program, "collect"], folder, env),
-        }
-    lines = sum(1 for _ in (folder / "out/bench.jsonl").open("rb"))
-    wanted = sum(1 for _ in (folder / "out.jsonl").open("rb"))
-    if lines != wanted:
-        raise SystemExit(f"batchspec wrote {lines} rows, the script {wanted}")
+        if not alone:
+            measures["SDK collect"] = measure([sys.executable, "-c", SDK_COLLECT], folder, env)
+        measures["batchspec collect"] = measure([*program, "collect"], folder, env)
+    written = rows_in(folder / "out/bench.jsonl")
+    wanted = rows_in(folder / "items.csv") - 1
+    if written != wanted or not (alone or rows_in(folder / "out.jsonl") == wanted):
+        raise SystemExit(f"batchspec wrote {written} rows of {wanted}")
     shutil.rmtree(folder)
     return measures
+
+
+def rows_in(path: Path) -> int:
+    """Return the number of lines of a file."""
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def settle(url: str) -> None:
@@ -210,6 +217,8 @@ def report(found: dict[str, list[Measure]], items: int) -> None:
         less = one.cpu - base
         print(f"{name:<18} {one.cpu:8.1f} {one.wall:8.1f} {one.peak_mb:8.0f} {less:16.1f}")
     for stage in ("submit", "collect"):
+        if f"SDK {stage}" not in middle:
+            continue
         ours, theirs = middle[f"batchspec {stage}"], middle[f"SDK {stage}"]
         print(
             f"{stage}: wall {ours.wall / theirs.wall:.2f}, CPU {ours.cpu / theirs.cpu:.2f}, "

@@ -89,7 +89,7 @@ class Spool:
         # Nearly every request lies in the window whole: no call but the one for its length.
         begin = offset - self._window_at
         start = begin + _SIZE.size
-        if 0 <= begin and start <= len(self._window):
+        if begin >= 0 and start <= len(self._window):
             (length,) = _SIZE.unpack_from(self._window, begin)
             end = start + length
             if end <= len(self._window):
