@@ -96,7 +96,7 @@ def table_query(
 
     Args:
         root: The project root.
-        paths: The files, relative to the root, in order.
+        paths: The files, at least one, relative to the root, in order.
         describe: Gives the columns of a query; used for JSON, whose columns need all records.
         types: ``inputs.types`` of the spec.
 
@@ -105,10 +105,6 @@ def table_query(
         FileRefused: when one of them is a link or cannot be read.
         AuthorSqlError: when DuckDB cannot read them.
     """
-    if not paths:
-        raise TableRefused(
-            "no-input-files", "no file matches", "Paths start at the project folder."
-        )
     formats = {format_of(path) for path in paths}
     if len(formats) != 1 or None in formats:
         raise TableRefused(

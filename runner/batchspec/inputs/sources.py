@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from batchspec.inputs.globs import find_files
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.inputs.literals import load_rows
 from batchspec.inputs.places import inside, one_line
-from batchspec.inputs.readers import TableRefused, table_query
+from batchspec.inputs.readers import TableRefused, format_of, table_query
 from batchspec.inputs.sql_errors import AuthorSqlError
 from batchspec.problems import Place, Problem, Severity, has_errors
 from batchspec.spec.model import FileRef
@@ -121,6 +122,8 @@ def _from_table(
     where = loaded.document.place(("inputs", "table"))
     try:
         paths = find_files(root, pattern)
+        if not paths:
+            return None, (_no_file(root, pattern, where),)
         query = table_query(root, paths, engine.names, loaded.spec.inputs.types)
     except FileRefused as refused:
         return None, (_refused(f"the input {pattern} {refused.reason}", where),)
@@ -132,6 +135,20 @@ def _from_table(
     except AuthorSqlError as error:
         return None, (Source(sql="", where=where).problem(error),)
     return Source(sql=query.sql, exact=query.exact, where=where, files=paths), ()
+
+
+def _no_file(root: Path, pattern: str, where: Place) -> Problem:
+    folder = posixpath.dirname(pattern)
+    shown = f"the folder {folder} of the project" if folder else "the project's folder"
+    there = () if "*" in folder else find_files(root, posixpath.join(folder, "*"))
+    tables = [path for path in there if format_of(path) is not None]
+    listed = f" The data files in {shown} are {', '.join(tables[:5])}." if tables else ""
+    return Problem(
+        code="no-input-files",
+        summary=f'no file matches "{pattern}"',
+        detail=f"Paths start at the project folder.{listed}",
+        where=where,
+    )
 
 
 def _from_rows(

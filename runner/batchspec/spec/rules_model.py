@@ -8,7 +8,7 @@ from batchspec.problems import Problem
 from batchspec.spec.document import shown
 from batchspec.spec.hints import SAMPLING
 from batchspec.spec.subject import Subject
-from batchspec.spec.words import nearest
+from batchspec.spec.words import listing, nearest
 
 LONG_OUTPUT_BETA = "output-300k-2026-03-24"
 LONG_OUTPUT = 300_000
@@ -23,7 +23,10 @@ def unknown_model(subject: Subject) -> Iterator[Problem]:
     if not isinstance(model, str) or not model or not subject.facts or model in subject.facts:
         return
     meant = nearest(model, subject.facts)
+    family = [known for known in subject.facts if model.lower() in known]
     hint = f"Did you mean {meant}?" if meant else "Check the spelling."
+    if not meant and family:
+        hint = f"The catalogue has {listing(family[:3], 'and')}."
     yield subject.warning(
         "unknown-model",
         ("model",),

@@ -105,6 +105,17 @@ def test_duplicate_keys_are_named(write: Write, open_text: Open) -> None:
     assert "Shared: 0 (3 rows), 1 (3 rows), 2 (3 rows), 3 (3 rows), 4 (3 rows), …" in problem.detail
 
 
+def test_a_missing_table_is_named_with_what_is_there(write: Write, open_text: Open) -> None:
+    """The message has the path that was looked for, and the data files of its folder."""
+    write({"data/b.csv": "id\n1\n", "data/notes.txt": "", "data/c.jsonl": ""})
+    _, (problem,) = open_text("inputs: {table: data/a.csv, key: id}")
+    assert problem.summary == 'no file matches "data/a.csv"'
+    there = "The data files in the folder data of the project are data/b.csv, data/c.jsonl."
+    assert problem.detail == f"Paths start at the project folder. {there}"
+    _, (bare,) = open_text("inputs: {table: none/*.csv, key: id}")
+    assert bare.detail == "Paths start at the project folder."
+
+
 def test_a_near_column_is_suggested(write: Write, open_text: Open) -> None:
     """A misspelled key column names the nearest one and all there are."""
     write({"a.csv": "ticket_id,x\n1,a\n"})
