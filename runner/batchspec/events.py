@@ -137,6 +137,15 @@ class Settled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collecting(Event):
+    """A batch has ended and its results are being read."""
+
+    spec: str
+    submission: str
+    batch_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collected(Event):
     """A batch's results are complete and durable."""
 
@@ -271,5 +280,7 @@ class SpecDone(Event):
     """False: work is in flight or held back; outputs were not written."""
     cache: tuple[int, int] = (0, 0)
     """Prompt tokens that this run's answers read from the cache, and that they wrote to it."""
+    tokens: tuple[int, int] = (0, 0)
+    """Prompt tokens of this run's answers that no cache was used for, and tokens of output."""
     why: str = ""
     """Why it is not complete, as a sentence, where more can be said."""

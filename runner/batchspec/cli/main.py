@@ -46,7 +46,7 @@ def _dispatch(argv: Sequence[str], terminal: Terminal) -> Result:
     args = record(module.Arguments, namespace)
     terminal.configure(format=args.format, color=not args.no_color)
     terminal.emulate = getattr(args, "emulate", False)
-    terminal.env = args.env
+    terminal.env, terminal.command = args.env, namespace.command
     return module.run(args, terminal)
 
 

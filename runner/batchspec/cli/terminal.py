@@ -57,6 +57,8 @@ class Terminal:
         self.format = "text"
         self.emulate = False
         """Whether the command works on emulated state, and so whatever it tells to type."""
+        self.command = ""
+        """The name of the command that is at work."""
         self.env: str | None = None
         """The environment that ``--env`` chose, and so whatever the command tells to type."""
         self.stdout_lost = False

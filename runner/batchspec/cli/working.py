@@ -10,6 +10,7 @@ from batchspec.cli.exits import DONE, INTERRUPTED, ITEMS_FAILED, PROBLEMS
 from batchspec.cli.progress import display_for, follow
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select, select_usable
+from batchspec.cli.telemetry import observing
 from batchspec.problems import has_errors
 from batchspec.report.problems import problems_json
 from batchspec.report.summary import RunSummary, summary_json, summary_text
@@ -65,8 +66,15 @@ def work_on_specs(
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
     )
     session.left_out = has_errors(problems)
-    with session:
-        done = follow(work(session, selection.specs), display_for(terminal), also=summary.add)
+    models = {loaded.spec.name: loaded.spec.model for loaded in selection.specs}
+    with session, observing(terminal.command, session, models, terminal.note) as observer:
+
+        def also(event: Event) -> None:
+            summary.add(event)
+            observer.take(event)
+
+        done = follow(work(session, selection.specs), display_for(terminal), also=also)
+        observer.ended(done.exit_code)
     collect = command_of("collect", emulate=args.emulate, env=args.env)
     result = _summed_up(done, summary, terminal, problems, collect)
     return _headed(result, selection.project.environment, terminal)

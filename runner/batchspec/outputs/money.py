@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, Rates
@@ -52,14 +52,29 @@ def spent(engine: Engine, answers: Iterable[Path], prices: ModelPrices | None) -
     return Decimal(engine.one(total)[0] or 0)
 
 
-def cache_use(engine: Engine, answers: Iterable[Path]) -> tuple[int, int]:
-    """Return the prompt tokens that some answers read from the cache, and those they wrote."""
+class Use(NamedTuple):
+    """Tokens of some answers."""
+
+    input: int = 0
+    """Of prompts, where no cache was used."""
+    output: int = 0
+    read: int = 0
+    """Of prompts, from the cache."""
+    written: int = 0
+    """Of prompts, into the cache."""
+
+
+def token_use(engine: Engine, answers: Iterable[Path]) -> Use:
+    """Return the tokens of some answers."""
     files = ", ".join(quote_literal(str(path)) for path in answers)
     if not files:
-        return 0, 0
-    sums = "sum(cache_read), sum(cache_write_5m::HUGEINT + cache_write_1h)"
+        return Use()
+    sums = (
+        "sum(input_tokens), sum(output_tokens), sum(cache_read),"
+        " sum(cache_write_5m::HUGEINT + cache_write_1h)"
+    )
     row = engine.one(f"SELECT {sums} FROM read_parquet([{files}])")  # noqa: S608 - quoted
-    return int(row[0] or 0), int(row[1] or 0)
+    return Use(*(int(value or 0) for value in row))
 
 
 def _by_geo(prices: ModelPrices, rates: Rates) -> str:

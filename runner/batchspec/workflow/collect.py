@@ -9,7 +9,7 @@ from pathlib import Path
 from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
 from batchspec.errors import StateFailure
-from batchspec.events import Collected, Event, Notice
+from batchspec.events import Collected, Collecting, Event, Notice
 from batchspec.outputs.rows import (
     AnswerWriter,
     Judge,
@@ -146,6 +146,7 @@ def collect(
     Raises:
         NetworkFailure: the results cannot be read now; a later run goes on.
     """
+    yield Collecting(spec=submission.spec, submission=submission.tag, batch_id=batch.id)
     worker.ledger.ended(submission.tag, batch.ended_at)
     submission = replace(submission, ended_at=batch.ended_at, batch_id=batch.id)
     expected = yield from _expected(worker, submission)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from batchspec.events import SpecDone
+from batchspec.outputs.money import Use
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Outcome, SpecPlan
 from batchspec.spec.project import LoadedSpec
@@ -56,8 +57,8 @@ class Job:
     """What the answers collected by this run cost; None: price unknown."""
     again: Counter[Outcome] = field(default_factory=Counter)
     """What became of the questions collected since the newest plan that may be asked again."""
-    cache: tuple[int, int] = (0, 0)
-    """Prompt tokens that those answers read from the cache, and that they wrote."""
+    use: Use = field(default_factory=Use)
+    """The tokens of those answers."""
     canceled: bool = False
     """Somebody canceled a batch during this run: what it held is not asked again by this run."""
     applied: bool = False

@@ -12,7 +12,7 @@ from batchspec.api.client import warm_up
 from batchspec.errors import Refused
 from batchspec.events import Event, Notice, PlanReady
 from batchspec.inputs.engine import Engine
-from batchspec.outputs.money import cache_use, spent
+from batchspec.outputs.money import spent, token_use
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Plan, SpecPlan
 from batchspec.plan.questions import Spool
@@ -111,7 +111,7 @@ class Rounds:
     def _spent(self, job: Job, engine: Engine) -> Decimal | None:
         paths = [self.session.answers_path(tag) for tag in job.collected]
         paths = [path for path in paths if path.is_file()]
-        job.cache = cache_use(engine, paths)
+        job.use = token_use(engine, paths)
         prices = self.session.catalogue.prices(job.loaded.spec.model)
         return spent(engine, paths, prices)
 
