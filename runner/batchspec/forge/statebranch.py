@@ -19,7 +19,7 @@ from typing import Any
 from batchspec.clock import Clock
 from batchspec.errors import StateFailure, StateLocked
 from batchspec.forge.git import Overtaken, Repository
-from batchspec.state.mirror import Note, write_note
+from batchspec.state.mirror import Note
 from batchspec.workflow.context import Session
 from batchspec.workflow.transfer import export_state, import_state
 
@@ -171,10 +171,10 @@ class StateBranch:
                     self.repository.git("cat-file", "blob", f"{tip.commit}:{ARCHIVE}")
                 )
                 import_state(self.session, archive)
-        if unfinished and self.session.note is not None:
+        if unfinished:
             # As after a rollback: whatever the killed job has made is waited for and taken in.
             note = Note(lineage=tip.lineage, serial=tip.serial + 1, armed_at=self.clock.now())
-            write_note(self.session.note, note)
+            self.session.mirror.write(note)
 
     def _push(self, tip: Tip | None, note: dict[str, Any], archive: Path | None = None) -> None:
         """Replace the branch's commit by one with this note, and with the archive it had or a new.

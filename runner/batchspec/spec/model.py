@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Name = str
 """``[a-z0-9][a-z0-9-]{0,62}``, checked by the JSON Schema."""
@@ -343,13 +343,35 @@ class EnvironmentOverlay(Record):
     """None: ``environments/NAME``."""
 
 
+class State(Record):
+    """Where what was submitted and answered is remembered: a folder, or shared by a team."""
+
+    folder: str = ".batchspec/state"
+    """The local state; not used while the state is shared."""
+    ledger: str | None = None
+    """``postgresql://…`` of the shared ledger; None: the state is local."""
+    segments: str | None = None
+    """Where the shared segments are: ``s3://``, ``gs://``, ``az://`` or ``file:///``."""
+    namespace: str | None = None
+    """Whose part of the database and of the bucket it is; None: from the project's name."""
+    lease_seconds: float = 90.0
+    """After so long without a sign of life the holder of a shared lease counts as dead."""
+    cache_mb: int = 4096
+    """Ceiling for local copies of shared segments, in MB."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, value: Any) -> Any:
+        return {"folder": value} if isinstance(value, str) else value
+
+
 class ProjectFile(Record):
     """``batchspec.yaml``."""
 
     version: Literal[1] = 1
     name: str | None = None
     specs: tuple[str, ...] = ("specs/*.yaml", "specs/*.yml", "*.spec.yaml")
-    state: str = ".batchspec/state"
+    state: State = Field(default_factory=State)
     policy: str | None = None
     """None: ``policy.yaml``, where there is one."""
     api: Api = Field(default_factory=Api)

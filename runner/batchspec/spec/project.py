@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from batchspec.problems import Place, Problem, Severity, has_errors
 from batchspec.spec.document import Document
@@ -21,7 +23,7 @@ from batchspec.spec.family import circle_of, family_problems, in_order
 from batchspec.spec.find import choose, find_specs
 from batchspec.spec.listed import ListedModels, read_models
 from batchspec.spec.load import read_yaml
-from batchspec.spec.model import ProjectFile, Spec
+from batchspec.spec.model import ProjectFile, Spec, State
 from batchspec.spec.paths import complaint
 from batchspec.spec.policy import POLICY_FILE, Policy, read_policy
 from batchspec.spec.rules_relay import header_problems
@@ -33,11 +35,13 @@ from batchspec.spec.settings import (
     overridden,
 )
 from batchspec.spec.shape import shape_problems
+from batchspec.spec.shared_state import default_namespace, identity, state_problems
 from batchspec.spec.words import listing
 
 PROJECT_FILE = "batchspec.yaml"
 _PATHS = {
     ("state",): "BATCHSPEC_STATE",
+    ("state", "folder"): "BATCHSPEC_STATE",
     ("emulator", "answers"): "BATCHSPEC_EMULATOR_ANSWERS",
     ("emulator", "replay"): "BATCHSPEC_EMULATOR_REPLAY",
 }
@@ -55,9 +59,11 @@ class Project:
     name: str
     """``name`` of the project file, else the folder's name. Part of every custom_id."""
     state_dir: Path
-    """Absolute. What is known of real work."""
+    """Absolute. What is known of real work; of a shared state, this machine's copies."""
     emulated_dir: Path
     """Absolute. What is known of emulated work; never the same as ``state_dir``."""
+    namespace: str = "project"
+    """The project's part of a shared state's database and bucket."""
     file: Path | None
     """The project file, if there is one."""
     document: Document | None = None
@@ -146,10 +152,11 @@ def _load_project(
     if has_errors(problems):
         return None, problems
     settings, wrong = overridden(data, environ)
-    if environment is not None and environ.get("BATCHSPEC_STATE"):
-        settings["state"] = state_beside(settings["state"], environment.name)
+    if environment is not None:
+        settings["state"] = _apart(settings["state"], environ, environment.name)
     problems += (*wrong, *_path_problems(document, root))
     config = ProjectFile.model_validate(settings)
+    problems += tuple(state_problems(config.state, document))
     problems += (*_base_url(config, document, environ), *_version(config, document))
     problems += tuple(header_problems(config, document))
     if has_errors(problems):
@@ -165,17 +172,41 @@ def _project(
     document: Document | None,
     environment: Environment | None,
 ) -> Project:
-    ending = "" if environment is None else f".{environment.name}"
+    name = config.name or root.name or "project"
+    ending = part = ""
+    if environment is not None:
+        ending, part = f".{environment.name}", f"-{environment.name}"
+    space = config.state.namespace or default_namespace(f"{name}{part}")
     return Project(
         root=root,
         config=config,
-        name=config.name or root.name or "project",
-        state_dir=(root / config.state).resolve(),
+        name=name,
+        namespace=space,
+        state_dir=_state_dir(root, config.state, space),
         emulated_dir=root / ".batchspec" / f"emulated{ending}",
         file=file,
         document=document,
         environment=environment,
     )
+
+
+def _apart(state: dict[str, Any], environ: Mapping[str, str], environment: str) -> dict[str, Any]:
+    """Return the state's settings with what variables say of every environment made its own."""
+    own = dict(state)
+    if environ.get("BATCHSPEC_STATE"):
+        own["folder"] = state_beside(state["folder"], environment)
+    if environ.get("BATCHSPEC_STATE_NAMESPACE"):
+        own["namespace"] = f"{state['namespace']}-{environment}"
+    return own
+
+
+def _state_dir(root: Path, state: State, space: str) -> Path:
+    """Return the folder of the local state, or where this machine works on the shared one."""
+    if state.ledger is None:
+        return (root / state.folder).resolve()
+    key = f"{identity(state.ledger)} {identity(state.segments or '')} {space}"
+    digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+    return root / ".batchspec" / "cache" / f"{space}-{digest}"
 
 
 def _misnamed(root: Path) -> tuple[Problem, ...]:

@@ -26,8 +26,17 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _folder(text: str) -> dict[str, Any]:
+    return {"folder": text}
+
+
 _VARIABLES: dict[str, tuple[NodePath, Callable[[str], Any]]] = {
-    "BATCHSPEC_STATE": (("state",), str),
+    "BATCHSPEC_STATE": (("state",), _folder),
+    "BATCHSPEC_STATE_LEDGER": (("state", "ledger"), str),
+    "BATCHSPEC_STATE_SEGMENTS": (("state", "segments"), str),
+    "BATCHSPEC_STATE_NAMESPACE": (("state", "namespace"), str),
+    "BATCHSPEC_STATE_LEASE_SECONDS": (("state", "lease_seconds"), _seconds),
+    "BATCHSPEC_STATE_CACHE_MB": (("state", "cache_mb"), int),
     "BATCHSPEC_BASE_URL": (("api", "base_url"), str),
     "BATCHSPEC_KEY_ENV": (("api", "key_env"), str),
     "BATCHSPEC_ANTHROPIC_VERSION": (("api", "anthropic_version"), str),
@@ -57,6 +66,8 @@ def overridden(
     a base URL.
     """
     groups = {name: dict(data.get(name) or {}) for name in ("api", "emulator")}
+    state = data.get("state") or {}
+    groups["state"] = _folder(state) if isinstance(state, str) else dict(state)
     settings = {**data, **groups}
     problems: list[Problem] = []
     for variable, (path, read) in _VARIABLES.items():

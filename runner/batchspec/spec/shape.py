@@ -199,6 +199,8 @@ _COMPLAINTS: dict[str, Callable[[Any, Any], str]] = {
 
 def complaint(error: JsonError) -> str:
     """Return what a value's error demands, to follow the value's name in a sentence."""
+    if error.validator == "anyOf":  # the alternative that goes as deep as the value is meant
+        return complaint(max(error.context, key=lambda inner: len(inner.absolute_path)))
     if error.validator == "type":
         return f"must be {type_words([error.validator_value])}, not {shown(error.instance)}"
     if error.validator == "pattern":

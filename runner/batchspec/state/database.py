@@ -38,6 +38,14 @@ class Database(Protocol):
         """Execute a statement once for each row of values; return how many rows it changed."""
         ...
 
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Append many rows to a table."""
+        ...
+
+    def renumber(self, table: str) -> None:
+        """Let the numbers that a table gives to new rows begin after those it was filled with."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Let all queries of the block see the database as it was at one moment."""
         ...

@@ -18,6 +18,7 @@ import orjson
 
 from batchspec.durable import write_file
 from batchspec.errors import DiskFailure
+from batchspec.state.objects import Objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,33 +31,80 @@ class Note:
     """Server time of the last arming; a batch may appear up to U + L after it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Where the notes on one ledger are kept."""
+
+    path: Path | None = None
+    """The note in the user's state folder; None: none is kept, as for emulated work."""
+    objects: Objects | None = None
+    """Of a shared state: a note beside its segments, for machines that have none of their own."""
+
+    def read(self) -> Note | None:
+        """Return the note that goes furthest, or None when there is none."""
+        notes = [] if self.path is None else [read_note(self.path)]
+        if self.objects is not None:
+            notes.append(_note_of(self.objects.read_note(SHARED_NOTE)))
+        return max((n for n in notes if n is not None), key=lambda n: n.serial, default=None)
+
+    def write(self, note: Note) -> None:
+        """Keep the note in both places."""
+        if self.path is not None:
+            write_note(self.path, note)
+        if self.objects is not None:
+            self.objects.write_note(SHARED_NOTE, _bytes_of(note))
+
+
+SHARED_NOTE = "note.json"
+
+
+def shared_note_path(identity: str, environ: Mapping[str, str]) -> Path:
+    """Return where this machine's note on a shared ledger is kept."""
+    return _named(identity, environ)
+
+
 def note_path(state_dir: Path, environ: Mapping[str, str]) -> Path:
     """Return where the note for a state folder is kept."""
+    return _named(str(state_dir.resolve()), environ)
+
+
+def _named(identity: str, environ: Mapping[str, str]) -> Path:
     home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/tmp")) / ".local/state")  # noqa: S108 - without a home there is no better place
-    digest = hashlib.sha256(str(state_dir.resolve()).encode()).hexdigest()[:24]
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
     return Path(home) / "batchspec" / f"{digest}.json"
 
 
 def read_note(path: Path) -> Note | None:
     """Return the note, or None when there is none that can be read."""
     try:
-        raw = orjson.loads(path.read_bytes())
+        return _note_of(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _note_of(data: bytes) -> Note | None:
+    try:
+        raw = orjson.loads(data)
         armed = raw["armed_at"]
         return Note(
             lineage=str(raw["lineage"]),
             serial=int(raw["serial"]),
             armed_at=None if armed is None else dt.datetime.fromisoformat(armed),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
+
+
+def _bytes_of(note: Note) -> bytes:
+    armed = None if note.armed_at is None else note.armed_at.isoformat()
+    raw = {"lineage": note.lineage, "serial": note.serial, "armed_at": armed}
+    return orjson.dumps(raw)
 
 
 def write_note(path: Path, note: Note) -> None:
     """Keep the note. A home that cannot be written loses only the extra safety."""
-    armed = None if note.armed_at is None else note.armed_at.isoformat()
-    raw = {"lineage": note.lineage, "serial": note.serial, "armed_at": armed}
     with contextlib.suppress(DiskFailure):
-        write_file(path, [orjson.dumps(raw)])
+        write_file(path, [_bytes_of(note)])
 
 
 def state_moved_back(note: Note | None, lineage: str, serial: int) -> bool:

@@ -70,6 +70,11 @@ class SqlReader:
                 hint="Upgrade batchspec; an older version must not write a newer state.",
             )
 
+    @property
+    def database(self) -> Database:
+        """The database, for whoever copies the whole of it."""
+        return self._db
+
     def close(self) -> None:
         """Let go of the database."""
         self._db.close()

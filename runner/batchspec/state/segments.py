@@ -56,6 +56,18 @@ class Segments(Protocol):
         """Return the names of all segments, sorted."""
         ...
 
+    def names_here(self) -> tuple[str, ...]:
+        """Return the names of those that are on this machine."""
+        ...
+
+    def file(self, name: str) -> Path:
+        """Return a segment's file on this machine, fetched when it is elsewhere."""
+        ...
+
+    def discard(self, name: str) -> None:
+        """Remove a segment that no submission names."""
+        ...
+
 
 class FolderSegments:
     """Segments as files in one folder."""
@@ -111,13 +123,11 @@ class FolderSegments:
                 yield rest + piece[:cut]
                 rest = piece[cut:]
         except FileNotFoundError as error:
-            raise StateFailure(
-                f"Segment {name} is missing from the state.", hint=_REPAIR
-            ) from error
+            raise StateFailure(f"Segment {name} is missing from the state.", hint=REPAIR) from error
         except (zstandard.ZstdError, OSError) as error:
-            raise StateFailure(f"Segment {name} is damaged: {error}.", hint=_REPAIR) from error
+            raise StateFailure(f"Segment {name} is damaged: {error}.", hint=REPAIR) from error
         if rest:
-            raise StateFailure(f"Segment {name} is cut short.", hint=_REPAIR)
+            raise StateFailure(f"Segment {name} is cut short.", hint=REPAIR)
 
     def complaint(self, name: str) -> str | None:
         """Compare the content with the name; see `Segments.complaint`."""
@@ -135,10 +145,22 @@ class FolderSegments:
             sorted(p.name.removesuffix(".jsonl.zst") for p in self._folder.glob("*.jsonl.zst"))
         )
 
+    def file(self, name: str) -> Path:
+        """Return a segment's file."""
+        return self.path(name)
 
-_REPAIR = (
+    def names_here(self) -> tuple[str, ...]:
+        """Return the names of all segments."""
+        return self.names()
+
+    def discard(self, name: str) -> None:
+        """Remove a segment that no submission names."""
+        self.path(name).unlink(missing_ok=True)
+
+
+REPAIR = (
     "Run `batchspec recover` to read the answers again from the API (it keeps them for 29 days), "
-    "or restore the state folder from a backup."
+    "or restore the segments from a backup."
 )
 
 

@@ -103,6 +103,14 @@ class SqliteDatabase:
             self.connection.executemany(sql, rows)
             return self.connection.total_changes - before
 
+    def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Append many rows to a table."""
+        marks = ", ".join("?" for _ in columns)
+        self.change_many(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608 - our own names
+
+    def renumber(self, table: str) -> None:
+        """Do nothing: SQLite counts on from the highest number."""
+
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read in one transaction, unless one is open already."""
@@ -198,16 +206,22 @@ class SqliteLedger(SqlLedger):
         if not self._ballast.exists():
             self._ballast.write_bytes(b"\0" * BALLAST_BYTES)
 
-    def copy_to(self, target: Path) -> None:
-        """Write a consistent copy of the ledger as one file."""
-        target.unlink(missing_ok=True)
-        with sqlite_errors(target):
-            copy = sqlite3.connect(target)
-            try:
-                self._connection.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
+    def take_lease(self, holder: str, now: dt.datetime) -> None:
+        """Become the writer: raise the generation, which fences every earlier holder."""
+        self._db.begin()
+        try:
+            self.gen = self._db.generation() + 1
+            self._db.change(
+                "INSERT INTO lease VALUES (1, ?1, ?2, ?3) ON CONFLICT (one) DO UPDATE SET "
+                "gen = excluded.gen, holder = excluded.holder, beat_at = excluded.beat_at",
+                self.gen,
+                holder,
+                now.isoformat(),
+            )
+            self._db.commit()
+        except BaseException:
+            self._db.rollback()
+            raise
 
 
 def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) -> None:

@@ -249,20 +249,3 @@ class SqlLedger(SqlReader):
                 hint="Emulated answers must never pass for real ones: point BATCHSPEC_STATE at "
                 "another folder, or use --emulate.",
             )
-
-    def take_lease(self, holder: str, now: dt.datetime) -> None:
-        """Become the writer: raise the generation, which fences every earlier holder."""
-        self._db.begin()
-        try:
-            self.gen = self._db.generation() + 1
-            self._db.change(
-                "INSERT INTO lease VALUES (1, ?1, ?2, ?3) ON CONFLICT (one) DO UPDATE SET "
-                "gen = excluded.gen, holder = excluded.holder, beat_at = excluded.beat_at",
-                self.gen,
-                holder,
-                now.isoformat(),
-            )
-            self._db.commit()
-        except BaseException:
-            self._db.rollback()
-            raise

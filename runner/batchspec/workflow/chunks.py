@@ -8,7 +8,6 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from pathlib import Path
 
 from batchspec.api.port import CreateBody
 from batchspec.plan.hashing import id_stems, parse_custom_id
@@ -199,7 +198,6 @@ def refilled(session: Session, chunk: Chunk, change: Callable[[bytes], bytes]) -
 
 def sweep(session: Session, kept: Collection[str]) -> None:
     """Remove request segments that no submission names: left by a crash before it was prepared."""
-    for name in session.segments.names():
+    for name in session.segments.names_here():
         if name.startswith("req-") and name not in kept:
-            path: Path = session.segments.path(name)
-            path.unlink(missing_ok=True)
+            session.segments.discard(name)

@@ -29,7 +29,7 @@ def with_contents(session: Session, chunk: Chunk) -> Chunk:
     root = session.project.root
     whole = refilled(session, chunk, lambda line: complete(root, line))
     if whole.segment != chunk.segment:
-        session.segments.path(chunk.segment).unlink(missing_ok=True)
+        session.segments.discard(chunk.segment)
     return whole
 
 

@@ -22,15 +22,20 @@ from batchspec.plan.hashing import namespace
 from batchspec.spec.project import Project
 from batchspec.state.lease import held
 from batchspec.state.ledger import LedgerReader
-from batchspec.state.mirror import note_path, read_note, state_moved_back
-from batchspec.state.segments import FolderSegments
+from batchspec.state.mirror import Mirror, note_path, state_moved_back
+from batchspec.state.reader import SqlReader
+from batchspec.state.segments import FolderSegments, Segments
 from batchspec.state.sqlite import SqliteLedger, SqliteReader
+from batchspec.state.team import Team
+from batchspec.state.writer import SqlLedger
 from batchspec.workflow.untrusted import refuse_untrusted
 from batchspec.workflow.waits import Waits, waits_for
 
 EMULATED_KEY = "emulated"
 SHORTEST_SECRET = 8
 """Shorter values of headers are ordinary words, which messages would be unreadable without."""
+STALLED_SECONDS = 30.0
+"""Protocol §3.3: after a longer pause before the last byte the connection is given up instead."""
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class Session:
     """Opens the ledger for writing; the model test hands in one whose process can be struck."""
     _stack: ExitStack = field(default_factory=ExitStack)
     _sdk: SdkClient | None = None
+    _team: Team | None = None
 
     def __enter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -85,9 +91,17 @@ class Session:
         return self.state_dir / "ledger.db"
 
     @property
-    def segments(self) -> FolderSegments:
+    def team(self) -> Team | None:
+        """The shared state; None: it is local, as that of emulated work always is."""
+        if self._team is None and not self.emulated and self.project.config.state.ledger:
+            self._team = Team(self.project.config.state, self.project.namespace, self.environ)
+        return self._team
+
+    @property
+    def segments(self) -> Segments:
         """Where requests and result lines are kept."""
-        return FolderSegments(self.state_dir / "segments")
+        folder = self.state_dir / "segments"
+        return FolderSegments(folder) if self.team is None else self.team.segments(folder)
 
     @property
     def waits(self) -> Waits:
@@ -113,9 +127,19 @@ class Session:
         return load_catalogue(self.project.config.prices, self.project.models)
 
     @property
-    def note(self) -> Path | None:
-        """The note outside the project; emulated work keeps none."""
-        return None if self.emulated else note_path(self.state_dir, self.environ)
+    def mirror(self) -> Mirror:
+        """The note outside the state; emulated work keeps none."""
+        if self.emulated:
+            return Mirror()
+        if self.team is not None:
+            return self.team.mirror()
+        return Mirror(path=note_path(self.state_dir, self.environ))
+
+    @property
+    def stalled_seconds(self) -> float:
+        """After a longer pause before the last byte of a create, it is not sent (protocol §3.3)."""
+        lease = self.project.config.state.lease_seconds
+        return STALLED_SECONDS if self.team is None else min(STALLED_SECONDS, lease / 3)
 
     def baseline(self, spec: str, *, pending: bool = False) -> BaselinePaths:
         """Where the items of a spec's last applied plan are kept, or of one not yet applied."""
@@ -148,36 +172,49 @@ class Session:
 
     def reader(self) -> LedgerReader | None:
         """Open the ledger for reading, or return None when nothing was ever submitted."""
-        if not self.ledger_path.exists():
-            return None
-        reader = SqliteReader.open(self.ledger_path)
-        self._stack.callback(reader.close)
+        reader: SqlReader | None = None
+        if self.team is not None:
+            reader = self.team.reader(self.clock, self.randomness)
+        elif self.ledger_path.exists():
+            reader = SqliteReader.open(self.ledger_path)
+        if reader is not None:
+            self._stack.callback(reader.close)
         return reader
 
     @contextmanager
-    def writer(self, operation: str) -> Iterator[SqliteLedger]:
+    def writer(self, operation: str, *, force: bool = False) -> Iterator[SqlLedger]:
         """Open the ledger as its only writer.
+
+        Args:
+            operation: What for, such as ``run``.
+            force: Take the lease away from whoever holds it.
 
         Raises:
             StateLocked: when another living process is the writer.
         """
-        ledger = self.ledgers(self.ledger_path, self.randomness)
-        ledger.clock = self.clock
-        try:
-            with held(ledger, self.state_dir, operation, self.clock):
-                self._doubt_survey(ledger)
-                yield ledger
-        finally:
-            ledger.close()
+        with ExitStack() as stack:
+            ledger: SqlLedger
+            if self.team is None:
+                local = ledger = self.ledgers(self.ledger_path, self.randomness)
+                lease = held(local, self.state_dir, operation, self.clock, force=force)
+            else:
+                shared = ledger = self.team.ledger(self.clock, self.randomness)
+                lease = shared.held(operation, force=force)
+            stack.callback(ledger.close)
+            ledger.clock = self.clock
+            stack.enter_context(lease)
+            self._doubt_survey(ledger)
+            yield ledger
 
-    def _doubt_survey(self, ledger: SqliteLedger) -> None:
+    def _doubt_survey(self, ledger: SqlLedger) -> None:
         """Make a ledger that was rolled back compare itself with the workspace again.
 
         That has to be durable before anything else is: the next transactions carry the serial past
         the one in the note, and then nothing would tell any more (crash matrix #20).
         """
-        note = None if self.note is None else read_note(self.note)
-        if ledger.surveyed and state_moved_back(note, ledger.lineage, ledger.serial):
+        if not ledger.surveyed:
+            return
+        if state_moved_back(self.mirror.read(), ledger.lineage, ledger.serial):
             ledger.doubt_survey()
 
     def key(self) -> str:

@@ -23,6 +23,7 @@ from batchspec.workflow.policing import asking_of, money_problems
 from batchspec.workflow.progress import Meter, Unsent
 from batchspec.workflow.recording import Recording, recorded
 from batchspec.workflow.rounds import Rounds, promote_baseline
+from batchspec.workflow.tenancy import told_in_ci
 from batchspec.workflow.worker import Worker
 
 
@@ -43,6 +44,7 @@ def run_specs(
         session.writer(options.command) as ledger,
         recorded(session, ledger, options.command, names) as recording,
     ):
+        yield from told_in_ci(session)
         rounds = Rounds(session=session, ledger=ledger, options=options)
         run = _Run(
             session=session,

@@ -30,8 +30,6 @@ from batchspec.workflow.patience import (
 from batchspec.workflow.worker import Worker
 
 CONTENT_TOO_LARGE = 413
-STALLED_SECONDS = 30.0
-"""Protocol §3.3: after a longer pause before the last byte the connection is given up instead."""
 
 
 class Sent(Enum):
@@ -182,7 +180,7 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
 
     def arm() -> None:
         now = clock.elapsed()
-        if now - streamed > STALLED_SECONDS:
+        if now - streamed > worker.session.stalled_seconds:
             raise Stalled(_stood_still(now - streamed))
         server_time = page.server_time
         if server_time is not None:
@@ -192,7 +190,7 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
         )
         worker.note_serial()
         reached("armed")
-        if clock.elapsed() - now > STALLED_SECONDS:
+        if clock.elapsed() - now > worker.session.stalled_seconds:
             # Fenced when somebody settled it meanwhile; else nothing has left, and it begins again.
             worker.ledger.rearm(chunk.tag)
             raise Stalled(_stood_still(clock.elapsed() - now))

@@ -19,7 +19,7 @@ from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Adopted, Event, Notice, Reading, Waiting
 from batchspec.outputs.rows import Judge
-from batchspec.state.mirror import read_note, state_moved_back
+from batchspec.state.mirror import state_moved_back
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
 from batchspec.workflow.collect import take_in
@@ -107,8 +107,7 @@ class _Watch:
     def too_soon(self, server_time: dt.datetime | None) -> bool:
         """Tell whether a batch armed by a lost ledger could still appear in the listing."""
         settle = self._worker.session.waits.settle
-        path = self._worker.session.note
-        note = None if path is None else read_note(path)
+        note = self._worker.session.mirror.read()
         if note is None:
             return False
         # Either clock proves it, as in `settle`: the server's may stand still.
@@ -179,10 +178,8 @@ def _must_be_whole(listing: Listing, *, lost: bool) -> None:
 
 
 def _ledger_is_behind(worker: Worker) -> bool:
-    path = worker.session.note
-    if path is None:
-        return False
-    return state_moved_back(read_note(path), worker.ledger.lineage, worker.ledger.serial)
+    note = worker.session.mirror.read()
+    return state_moved_back(note, worker.ledger.lineage, worker.ledger.serial)
 
 
 def _oldest(page: Page) -> dt.datetime:

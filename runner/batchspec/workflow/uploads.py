@@ -58,7 +58,7 @@ def with_uploads(worker: Worker, chunk: Chunk, workspace: str) -> Generator[Even
         chunk,
         lambda line: filled(line, lambda content: file_source(ids[content.sha256])),
     )
-    session.segments.path(chunk.segment).unlink(missing_ok=True)
+    session.segments.discard(chunk.segment)
     return whole
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from batchspec.api.port import BatchApi, Page
-from batchspec.state.mirror import Note, write_note
+from batchspec.state.mirror import Note
 from batchspec.state.writer import SqlLedger
 from batchspec.workflow.context import Session
 
@@ -29,13 +29,12 @@ class Worker:
 
     def note_serial(self) -> None:
         """Keep the note outside the project in step with the ledger."""
-        path = self.session.note
         # Until the workspace is explained, the former note is what tells that a state was lost.
-        if path is not None and self.ledger.surveyed:
+        if self.ledger.surveyed:
             armed = [s.armed_at for s in self.ledger.submissions() if s.armed_at is not None]
             note = Note(
                 lineage=self.ledger.lineage,
                 serial=self.ledger.serial,
                 armed_at=max(armed, default=None),
             )
-            write_note(path, note)
+            self.session.mirror.write(note)

@@ -43,6 +43,7 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("project", "/$defs/prices", model.Prices),
     ("project", "/$defs/env", model.EnvRef),
     ("project", "/$defs/environment", model.EnvironmentOverlay),
+    ("project", "/$defs/state", model.State),
     ("policy", "", policy.PolicyFile),
     ("policy", "/$defs/rule", policy.PolicyRule),
     ("policy", "/$defs/waiver", policy.Waiver),
