@@ -101,8 +101,6 @@ THEMES: tuple[Theme, ...] = (
          "Correct the name."),
         ("environment-overlap", "Two environments share a state or a folder of outputs.",
          "Give each its own."),
-        ("environment-state", "The state is shared, and an environment names none of its own.",
-         "Add `state` to it."),
         ("bad-name", "The file's name gives no valid name for the spec.", "Add `name:`."),
         ("duplicate-name", "Two specs have one name.", "Rename one."),
         ("unknown-spec", "The command line names a spec that is not there.", "Correct the name."),

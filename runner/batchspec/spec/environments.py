@@ -15,7 +15,7 @@ from typing import Any
 from batchspec.problems import Place, Problem
 from batchspec.spec.defaults import under
 from batchspec.spec.document import Document, NodePath, Spot, shown
-from batchspec.spec.model import ProjectFile, Sample
+from batchspec.spec.model import Sample, State
 from batchspec.spec.paths import complaint, normal
 from batchspec.spec.words import listing, nearest
 
@@ -107,7 +107,7 @@ def overlaid(document: Document, name: str) -> Document:
         if key in overlay:
             data[key] = overlay[key]
             _move(spots, document, (*base, key), (key,))
-    if "state" not in overlay and isinstance(data.get("state", ""), str):
+    if "state" not in overlay:
         data["state"] = state_beside(data.get("state") or _state_default(), name)
     if "defaults" in overlay:
         whole = under(document, _part(document, (*base, "defaults")))
@@ -125,9 +125,20 @@ def _part(document: Document, base: NodePath) -> Document:
     return Document(source=document.source, data=document.get(*base), spots=spots)
 
 
-def state_beside(state: str, name: str) -> str:
-    """Return the folder of an environment that names none: beside the project's own."""
-    return f"{state.rstrip('/')}.{name}"
+def state_beside(state: Any, name: str) -> Any:
+    """Return the state of an environment that names none: beside the project's own.
+
+    That is another folder, or another part of what is shared; where no part is named, the default
+    one has the environment's name in it.
+    """
+    if isinstance(state, str):
+        return f"{state.rstrip('/')}.{name}"
+    beside = dict(state)
+    if "folder" in state or "ledger" not in state:
+        beside["folder"] = state_beside(state.get("folder") or _state_default(), name)
+    if "namespace" in state:
+        beside["namespace"] = f"{state['namespace']}-{name}"
+    return beside
 
 
 def environment_of(document: Document, name: str) -> Environment:
@@ -192,9 +203,6 @@ def environment_problems(document: Document, root: Path) -> Iterator[Problem]:
     for name, overlay in found.items() if isinstance(found, dict) else ():
         own: dict[str, Any] = overlay or {}
         state, base = own.get("state"), document.get("state")
-        if state is None and isinstance(base, dict):
-            yield _stateless(document, name)
-            continue
         state = state_beside(base or _state_default(), name) if state is None else state
         outputs = _outputs(own, name)
         for key, value, taken in (("state", _plain(state), states), ("outputs", outputs, folders)):
@@ -226,19 +234,8 @@ def _overlap(
             )
 
 
-def _stateless(document: Document, name: str) -> Problem:
-    return Problem(
-        code="environment-state",
-        summary=f"the environment {name} needs a state of its own",
-        detail="The project's state is shared, and what is answered in one environment must not"
-        " count in another. Give it state: with another place.",
-        where=document.place(("environments", name), key=True),
-    )
-
-
 def _state_default() -> str:
-    default: str = ProjectFile.model_fields["state"].default
-    return default
+    return State().folder
 
 
 def _outputs(overlay: dict[str, Any], name: str) -> str:

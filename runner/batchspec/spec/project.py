@@ -192,12 +192,10 @@ def _project(
 
 def _apart(state: dict[str, Any], environ: Mapping[str, str], environment: str) -> dict[str, Any]:
     """Return the state's settings with what variables say of every environment made its own."""
-    own = dict(state)
-    if environ.get("BATCHSPEC_STATE"):
-        own["folder"] = state_beside(state["folder"], environment)
-    if environ.get("BATCHSPEC_STATE_NAMESPACE"):
-        own["namespace"] = f"{state['namespace']}-{environment}"
-    return own
+    named = {"BATCHSPEC_STATE": "folder", "BATCHSPEC_STATE_NAMESPACE": "namespace"}
+    keys = {key for variable, key in named.items() if environ.get(variable)}
+    own = state_beside({key: state[key] for key in keys}, environment) if keys else {}
+    return {**state, **{key: own[key] for key in keys}}
 
 
 def _state_dir(root: Path, state: State, space: str) -> Path:

@@ -49,19 +49,28 @@ class SharedSegments:
         self._objects.put(name + SUFFIX, file, _sha256_of(name))
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """Yield the lines; a local copy that is damaged is fetched again."""
+        """Yield the lines; see `Segments.lines`."""
+        for block in self.blocks(name):
+            lines = block.split(b"\n")
+            lines.pop()
+            yield from lines
+
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """Yield pieces of whole lines; a local copy that is damaged is fetched again."""
         self._fetch(name)
         done = 0
         try:
-            for line in self._cache.lines(name):
-                yield line
-                done += 1
+            for block in self._cache.blocks(name):
+                yield block
+                done += len(block)
         except StateFailure:
             self._cache.discard(name)
             self._fetch(name)
-            for number, line in enumerate(self._cache.lines(name)):
-                if number >= done:
-                    yield line
+            # The same bytes come in the same pieces, so a piece is passed over as a whole.
+            for block in self._cache.blocks(name):
+                done -= len(block)
+                if done < 0:
+                    yield block
 
     def complaint(self, name: str) -> str | None:
         """Compare what the store holds with the name; see `Segments.complaint`."""

@@ -30,7 +30,6 @@ ELSEWHERE = {
     "bad-environment": "needs an environment",
     "unknown-spec": "needs a command line",
     "unknown-environment": "needs a command line",
-    "environment-state": "needs a state that is shared",
 }
 """Codes without a case here, and why; test_load, test_settings and test_project have them."""
 
