@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import sqlite3
 import urllib.request
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
+import zstandard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,3 +162,115 @@ def test_before_the_first_run(served: Folder) -> None:
     served.write("specs/short.yaml", spec("short", "claude-haiku-4-5", 2))
     done = served.batchspec("cost")
     assert (done.code, done.out) == (0, "Nothing was collected yet, so nothing was spent.\n")
+
+
+def test_the_sums_are_those_of_sql_over_the_recorded_lines(folder: Folder) -> None:
+    """Hand-written SQL over the server's lines in the segments comes to the same, to the digit."""
+    state = folder.root / ".batchspec/state"
+    with sqlite3.connect(state / "ledger.db") as ledger:
+        kept = ledger.execute("SELECT spec, results FROM submissions").fetchall()
+    for spec, name in kept:
+        packed = (state / f"segments/{name}.jsonl.zst").read_bytes()
+        lines = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+        folder.write(f"lines/{spec}-{name}.jsonl", lines)
+    rates = ", ".join(f"('{model}', {', '.join(prices)})" for model, prices in PRICES.items())
+    query = f"""
+        WITH usage AS (
+          SELECT regexp_extract(filename, '(short|long)-', 1) AS spec, l.result.message AS m
+          FROM read_json('{folder.root}/lines/*.jsonl', filename = true) l
+        ), counted AS (
+          SELECT spec, m.model, m.usage.input_tokens AS fresh, m.usage.output_tokens AS answer,
+            coalesce(m.usage.cache_read_input_tokens, 0) AS read,
+            coalesce(m.usage.cache_creation.ephemeral_5m_input_tokens, 0) AS short_lived,
+            coalesce(m.usage.cache_creation.ephemeral_1h_input_tokens, 0) AS long_lived
+          FROM usage
+        )
+        SELECT spec, count(*), sum(fresh), sum(short_lived + long_lived), sum(read), sum(answer),
+          sum((fresh * p_fresh + short_lived * p_w5 + long_lived * p_w1 + read * p_read
+               + answer * p_answer)::DECIMAL(30,6))
+        FROM counted JOIN (VALUES {rates}) p(name, p_fresh, p_w5, p_w1, p_read, p_answer)
+          ON starts_with(model, p.name)
+        GROUP BY spec ORDER BY spec
+    """  # noqa: S608 - our own names
+    report = folder.batchspec("cost", "--format", "json").json()
+    with duckdb.connect() as database:
+        rows = database.execute(query).fetchall()
+    assert [row[0] for row in rows] == ["long", "short"]
+    for spec, answers, fresh, written, read, answer, millionths in rows:
+        part = report["by_spec"][spec]
+        assert part["answers"] == answers
+        assert part["input_tokens"] == fresh
+        assert part["cache_write_5m"] + part["cache_write_1h"] == written
+        assert (part["cache_read"], part["output_tokens"]) == (read, answer)
+        assert Decimal(part["usd"]) == Decimal(millionths) / 1_000_000 / 2, "batches cost half"
+
+
+def test_a_tighter_ceiling_cuts_nothing_and_costs_the_same(folder: Folder) -> None:
+    """Following the advice: no answer is cut, the bill stays, and `at most` falls as foretold."""
+    before = folder.batchspec("cost", "short", "--format", "json").json()
+    (message,) = (a["message"] for a in before["advice"] if a["code"] == "max-tokens")
+    found = re.search(r"With ([\d,]+) none .* falls by \$([\d.]+) per 1,000 requests", message)
+    assert found is not None, message
+    text = folder.read("specs/short.yaml")
+    folder.write("specs/short.yaml", text.replace("4096", "4095"))
+    wide = folder.batchspec("plan", "short", "--format", "json").json()["totals"]
+    folder.write("specs/short.yaml", text.replace("4096", found[1].replace(",", "")))
+    tight = folder.batchspec("plan", "short", "--format", "json").json()["totals"]
+    assert (wide["requests"], tight["requests"]) == (40, 40)
+    fallen = (Decimal(wide["usd_max"]) - Decimal(tight["usd_max"])) * 1000 / 40
+    assert abs(fallen - Decimal(found[2])) < Decimal(found[2]) / 100
+    done = folder.batchspec("run", "short", "--format", "json")
+    assert done.code == 0, done.err
+    assert done.json()["specs"][0]["statuses"] == {"succeeded": 40}
+    after = folder.batchspec("cost", "short", "--format", "json").json()
+    assert Decimal(after["totals"]["usd"]) == 2 * Decimal(before["totals"]["usd"])
+
+
+def test_caching_that_loses_is_paid_no_more(served: Folder) -> None:
+    """`cache: off` then costs exactly what the advice said it saves less."""
+    served.write("batchspec.yaml", "version: 1\nname: bills\n")
+    cached = spec("cached", "claude-sonnet-5-5", 4, most=64, filler="Word " * 3000)
+    served.write("specs/cached.yaml", f"{cached}cache: 1h\nprimer: off\n")
+    assert served.batchspec("run").code == 0
+    before = served.batchspec("cost", "--format", "json").json()
+    (loss,) = (a for a in before["advice"] if a["code"] == "cache-loses")
+    assert "`cache: off` saves that" in loss["message"]
+    served.write("specs/cached.yaml", f"{cached}cache: off\n")
+    assert served.batchspec("run").code == 0
+    after = served.batchspec("cost", "--format", "json").json()
+    paid, first = Decimal(after["totals"]["usd"]), Decimal(before["totals"]["usd"])
+    assert paid - first == first - Decimal(loss["usd"])
+
+
+def test_answers_that_were_cut_are_whole_with_a_higher_ceiling(served: Folder) -> None:
+    """What was wasted is told; after raising max_tokens the same question is answered."""
+    served.write(
+        "answers.yaml",
+        f"rules:\n  - when: {{text: 'Question 3'}}\n    answer: '{'many words ' * 20}'\n",
+    )
+    served.write("batchspec.yaml", "version: 1\nemulator: {answers: answers.yaml}\n")
+    text = spec("cut", "claude-haiku-4-5", 8, most=16)
+    served.write("specs/cut.yaml", text)
+    assert served.batchspec("run", "--emulate").code == 3
+    before = served.batchspec("cost", "--emulate", "--format", "json").json()
+    (cut,) = (a for a in before["advice"] if a["code"] == "truncated")
+    assert cut["message"].startswith("1 of 8 answers were cut short")
+    assert cut["usd"] == before["totals"]["usd_wasted"]
+    served.write("specs/cut.yaml", text.replace("max_tokens: 16", "max_tokens: 256"))
+    assert served.batchspec("run", "--emulate").code == 0
+    after = served.batchspec("cost", "--emulate", "--format", "json").json()
+    assert after["totals"]["usd_wasted"] == before["totals"]["usd_wasted"], "nothing new is wasted"
+
+
+def test_commands_in_advice_can_be_followed(served: Folder) -> None:
+    """Of emulated work, each command that the advice tells to type keeps `--emulate`, whole."""
+    served.write("batchspec.yaml", "version: 1\n")
+    for size in (0, 7, 14, 21):
+        name = f"short{'x' * size}"
+        served.write(f"specs/{name}.yaml", spec(name, "claude-sonnet-5-5", 1, filler=name))
+    assert served.batchspec("run", "--emulate").code == 0
+    told = served.batchspec("cost", "--emulate").out
+    commands = re.findall(r"`(batchspec[^`]*)`", told)
+    assert len(commands) >= 8
+    assert {command.split()[1:3] == ["run", "--emulate"] for command in commands[::2]} == {True}
+    assert all("--emulate" in command and "\n" not in command for command in commands)

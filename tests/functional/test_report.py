@@ -163,8 +163,39 @@ def test_the_page_tells_what_cost_tells(folder: Folder, report: Path) -> None:
     assert "\x1b" not in text
     assert report.stat().st_size < 200_000
     done = folder.batchspec("report", "--emulate", "--out", "other.html", "--format", "json")
-    assert done.json()["path"] == "other.html"
+    told = done.json()
+    assert told["path"] == "other.html"
+    assert told["cost"] == folder.batchspec("cost", "--emulate", "--format", "json").json()
+    assert told["history"] == folder.batchspec("history", "--emulate", "--format", "json").json()
     assert (folder.root / "other.html").exists()
+
+
+def test_run_history_and_failures_stand_on_the_page(
+    browser: Browser, folder: Folder, report: Path
+) -> None:
+    """Who gave which command with which end, as `history` says, and failures by their kind."""
+    page = Seen(browser.new_page(), report).page
+    (told,) = folder.batchspec("history", "--emulate", "--format", "json").json()["runs"]
+    history = page.locator("#history + .scroll tbody tr").all_inner_texts()
+    assert len(history) == 1
+    assert told["actor"] in history[0]
+    assert "1 batch of 77 requests" in history[0]
+    assert "exit 3" in history[0]
+    kinds = page.locator("h3:has-text('Failures by kind') + .scroll tbody tr").all_inner_texts()
+    assert [kind.split() for kind in kinds] == [["refused", "refusal", "1"]]
+
+
+def test_every_control_is_reached_by_keys(browser: Browser, report: Path) -> None:
+    """Search, both filters, each sortable heading and the first answer come one after another."""
+    page = Seen(browser.new_page(), report).page
+    page.get_by_label("Search").focus()
+    seen = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+    assert seen == ["spec", "status", *["BUTTON"] * 5, "SUMMARY"]
+    page.keyboard.press("Enter")
+    assert page.locator("#rows details[open]").count() == 1
 
 
 def test_before_the_first_run(served: Folder) -> None:

@@ -37,6 +37,8 @@ TIMEOUT_SECONDS = 600.0
 """How long one statement, or one fetch of a streamed one, may take."""
 FETCH_ROWS = 4096
 BATCH_ROWS = 8192
+_CTRL_C = "Query interrupted"
+"""What DuckDB makes of a signal that arrives while it works."""
 _ARRIVING = "batchspec_arriving"
 _DESCRIBE = "DESCRIBE "
 _UNSOUND = "type_pushdown"
@@ -287,6 +289,10 @@ class Engine:
         except duckdb.Error as error:
             message, position = _words(error)
             raise AuthorSqlError(message, position=position) from None
+        except RuntimeError as error:
+            if str(error) == _CTRL_C:
+                raise KeyboardInterrupt from None
+            raise
         finally:
             timer.cancel()
 

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.results import RESULTS
 from batchspec.outputs.spending import Bin, Lengths, Spending
+from batchspec.state.runs import RunHistory
 
 ROW_CHARACTERS: Final = 600
 ANSWER_CHARACTERS: Final = 1500
+KINDS: Final = 20
+"""Failures of so many kinds are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,8 @@ class SpecOverview:
     lengths: Lengths | None
     bins: tuple[Bin, ...]
     """Complete answers by length."""
+    failures: tuple[tuple[str, str, int], ...]
+    """Status, kind (the type of an error, or why an answer stopped) and number of items."""
     checks: tuple[Mapping[str, Any], ...]
     """As the receipt of its first output has them."""
     lines: tuple[ItemLine, ...]
@@ -86,6 +91,18 @@ class Overview:
     batches: tuple[BatchLine, ...]
     """The newest ones, newest first."""
     batches_total: int
+    history: RunHistory = field(default_factory=RunHistory)
+    """The commands that were given, the newest ones first."""
+
+
+def failures_by_kind(engine: Engine) -> tuple[tuple[str, str, int], ...]:
+    """Return status, kind and number of the items without a usable answer, the most first."""
+    rows = engine.rows(
+        "SELECT status, coalesce(error.type, stop_reason, '') AS kind, count(*) AS n"
+        f" FROM {RESULTS} WHERE status <> 'succeeded' GROUP BY ALL"
+        f" ORDER BY n DESC, status, kind LIMIT {KINDS}"
+    )
+    return tuple((status, kind, count) for status, kind, count in rows)
 
 
 def sample_lines(engine: Engine, count: int) -> tuple[ItemLine, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import textwrap
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -23,6 +24,8 @@ BREAKDOWNS: dict[str, Callable[[Group], str]] = {
 }
 """What the sums are broken down by, in the order in which they are shown."""
 _MONEY = ("usd", "usd_uncached", "usd_wasted")
+_WHOLE = "\u00a0"
+"""A blank at which no line ends."""
 _UNFORMATTED = "=+-@\t\r"
 
 
@@ -55,8 +58,15 @@ def cost_text(spending: Spending, *, style: Style = PLAIN) -> str:
         for advice in spending.advice:
             place = f"{clean_line(advice.spec)}: " if advice.spec else ""
             text = f"{place}{clean_line(advice.message, 600)}"
-            lines += textwrap.wrap(text, 98, initial_indent="  ", subsequent_indent="    ")
+            lines += _wrapped(text)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _wrapped(text: str) -> list[str]:
+    """Return lines of at most 98 columns; what is to be typed is not torn apart."""
+    whole = re.sub("`[^`]*`", lambda found: found[0].replace(" ", _WHOLE), text)
+    lines = textwrap.wrap(whole, 98, initial_indent="  ", subsequent_indent="    ")
+    return [line.replace(_WHOLE, " ") for line in lines]
 
 
 def _head(spending: Spending, sums: Sums) -> Iterator[str]:

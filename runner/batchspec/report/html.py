@@ -10,21 +10,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from batchspec.outputs.overview import BatchLine, ItemLine, Overview, SpecOverview
+from batchspec.outputs.spending import Group, Sums
 from batchspec.report.chart import Bar, bars
 from batchspec.report.cost import BREAKDOWNS, broken_down, total
 from batchspec.report.figures import moment, money, number, seconds
+from batchspec.report.history import ending, subject, work
 from batchspec.report.hygiene import clean_block
 
+SHOWN_ADVICE = 6
+"""So many savings are shown at once, the largest first."""
 MOST_LABELS = 30
 """A confusion table with more labels says nothing on a page."""
 MOST_BYTES = 4_000_000
@@ -52,14 +57,19 @@ class _Shown:
     confusions: tuple[_Confusion, ...]
 
 
-def page(overview: Overview) -> str:
-    """Return the page."""
+def page(overview: Overview, *, addressed: Callable[[str], str] = str) -> str:
+    """Return the page.
+
+    Args:
+        overview: What is on it.
+        addressed: Completes the commands of a sentence, so that they may be followed.
+    """
     css, js = _resource("page.css"), _resource("page.js")
     totals = total(overview.spending.groups)
     specs = [_shown(spec) for spec in overview.specs]
     items = tuple(_fitting(overview.specs))
     text = (
-        _environment()
+        _environment(addressed)
         .from_string(_resource("page.html.j2"))
         .render(
             overview=overview,
@@ -67,9 +77,12 @@ def page(overview: Overview) -> str:
             emulated=overview.spending.emulated,
             totals=totals,
             cache_saved=totals.usd_uncached - totals.usd,
-            breakdowns=[(by, broken_down(overview.spending.groups, by)) for by in BREAKDOWNS],
+            breakdowns=[*_breakdowns(overview.spending.groups)],
             days=_days(overview),
             durations=_durations(overview.batches),
+            advice=sorted(overview.spending.advice, key=lambda one: one.usd or 0, reverse=True),
+            shown_advice=SHOWN_ADVICE,
+            runs=overview.history.runs,
             specs=specs,
             statuses=sorted({item["status"] for item in items}),
             sampled=len(items),
@@ -84,6 +97,21 @@ def page(overview: Overview) -> str:
     return text + "\n"
 
 
+def _breakdowns(groups: tuple[Group, ...]) -> Iterator[tuple[str, dict[str, Sums]]]:
+    """Yield the sums that are broken down: those `cost` shows as tables."""
+    for by in BREAKDOWNS:
+        parts = broken_down(groups, by)
+        if len(parts) > 1 or by == "spec":
+            yield by, parts
+
+
+def _coded(text: str) -> Markup:
+    """Return a sentence whose parts between backticks are commands."""
+    pieces = [escape(clean_block(piece)) for piece in re.split("`([^`]*)`", text)]
+    code = Markup("<code>{}</code>")
+    return Markup("").join(code.format(p) if n % 2 else p for n, p in enumerate(pieces))
+
+
 def _resource(name: str) -> str:
     return (files("batchspec.report") / name).read_text(encoding="utf-8")
 
@@ -92,9 +120,11 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _environment() -> Environment:
+def _environment(addressed: Callable[[str], str]) -> Environment:
     environment = Environment(autoescape=True, undefined=StrictUndefined, finalize=_harmless)
     environment.filters.update(money=money, number=number, moment=moment, took=_took)
+    environment.filters.update(ending=ending, subject=subject, work=work)
+    environment.filters["coded"] = lambda text: _coded(addressed(text))
     return environment
 
 
@@ -153,14 +183,22 @@ def _item(spec: str, line: ItemLine) -> dict[str, Any]:
 
 def _days(overview: Overview) -> Markup:
     parts = broken_down(overview.spending.groups, "day")
-    values = [Bar(label=day, value=float(s.usd), words=money(s.usd)) for day, s in parts.items()]
+    values = [
+        Bar(label=day[5:], value=float(s.usd), words=f"{money(s.usd)} on {day}", short=money(s.usd))
+        for day, s in parts.items()
+    ]
     return bars("Spent by day", values)
 
 
 def _durations(batches: Sequence[BatchLine]) -> Markup:
     took = [(batch, _minutes(batch)) for batch in reversed(batches)]
     values = [
-        Bar(label=moment(batch.created_at)[5:16], value=minutes, words=_took(batch))
+        Bar(
+            label=moment(batch.created_at)[5:16],
+            value=minutes,
+            words=_took(batch),
+            short=_took(batch),
+        )
         for batch, minutes in took
         if minutes is not None
     ]
@@ -172,7 +210,12 @@ def _shown(spec: SpecOverview) -> _Shown:
     ends = [2**power for power in range(max([*counts, spec.max_tokens]).bit_length() + 1)]
     ends = [end for end in ends if end >= min(counts, default=1)]
     values = [
-        Bar(label=f"≤ {end:,}", value=counts.get(end, 0), words=f"{counts.get(end, 0):,} answers")
+        Bar(
+            label=f"≤ {end:,}",
+            value=counts.get(end, 0),
+            words=f"{counts.get(end, 0):,} answers",
+            short=f"{counts.get(end, 0):,}",
+        )
         for end in ends
         if counts
     ]

@@ -31,6 +31,7 @@
 
   function details(item) {
     const td = document.createElement("td");
+    td.className = "text";
     const box = document.createElement("details");
     const line = document.createElement("summary");
     line.textContent = (item.answer || item.detail || "—").slice(0, 120);
@@ -46,7 +47,7 @@
   function row(item) {
     const tr = document.createElement("tr");
     const kind = item.status === "succeeded" ? "good" : "bad";
-    tr.append(cell(item.spec), cell(item.key), cell(item.status, kind),
+    tr.append(cell(item.spec, "name"), cell(item.key), cell(item.status, kind + " whole"),
       cell(String(item.output_tokens), "number"), cell(item.usd === null ? "?" : item.usd, "number"), details(item));
     return tr;
   }

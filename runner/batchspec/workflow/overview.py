@@ -18,6 +18,7 @@ from batchspec.outputs.overview import (
     Overview,
     SpecOverview,
     cut,
+    failures_by_kind,
     sample_lines,
 )
 from batchspec.outputs.receipt import read_checks
@@ -27,6 +28,7 @@ from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.ledger import LedgerReader
+from batchspec.state.runs import read_history
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.finish import is_complete
@@ -34,6 +36,7 @@ from batchspec.workflow.former import former_requests
 from batchspec.workflow.planning import Planned, Planner, PlanOptions, plan_one
 from batchspec.workflow.spending import asked_of, read_spending
 
+SHOWN_RUNS = 50
 SHOWN_BATCHES = 200
 SHOWN_ITEMS = 1000
 """Items of all specs together: their texts are cut so that a page stays under 5 MB."""
@@ -80,6 +83,12 @@ def read_overview(
             for submission in newest[:SHOWN_BATCHES]
         ),
         batches_total=len(newest),
+        history=read_history(
+            reader,
+            emulated=session.emulated,
+            specs=() if everything else names,
+            limit=SHOWN_RUNS,
+        ),
     )
     return overview, reading.problems
 
@@ -138,8 +147,13 @@ class _Reading:
         with open_results(engine, sources) as results:
             statuses = results.totals.statuses
             lines = sample_lines(engine, self.items)
+            failures = failures_by_kind(engine)
         return replace(
-            bare, statuses=statuses, lines=self._with_prompts(lines), checks=self._checks(loaded)
+            bare,
+            statuses=statuses,
+            failures=failures,
+            lines=self._with_prompts(lines),
+            checks=self._checks(loaded),
         )
 
     def _bare(self, loaded: LoadedSpec, *, waiting: str) -> SpecOverview:
@@ -152,6 +166,7 @@ class _Reading:
             waiting=waiting,
             lengths=None,
             bins=(),
+            failures=(),
             checks=(),
             lines=(),
         )

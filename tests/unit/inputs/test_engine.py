@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from pathlib import Path
 
@@ -152,6 +154,24 @@ def test_a_query_that_takes_too_long_is_stopped(root: Path, tmp_path: Path) -> N
             engine.execute(ENDLESS)
         assert engine.one("SELECT 1") == (1,)
     assert not [thread for thread in threading.enumerate() if "Timer" in thread.name]
+
+
+def test_an_interrupted_query_is_no_bug(shared: Engine) -> None:
+    """A signal that asks the program to stop does so in the middle of a query too."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGUSR1, stop)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            shared.execute("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 3")
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, former)
+    assert shared.one("SELECT 1") == (1,)
 
 
 def test_too_little_memory_is_a_failure_of_the_environment(root: Path, tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ HOSTILE = "</svg><script>alert(1)</script>\"'&"
 
 def test_bars_keep_their_proportions_and_escape() -> None:
     """The tallest bar fills the height, others their share, and labels are text."""
-    values = [Bar(label=HOSTILE, value=4, words="4"), Bar(label="b", value=1, words="1")]
+    values = [
+        Bar(label=HOSTILE, value=4, words="4", short=HOSTILE),
+        Bar(label="b", value=1, words="1", short="1"),
+    ]
     tree = ET.fromstring(bars(HOSTILE, values, mark=0))  # noqa: S314 - our own text
     assert tree.get("aria-label") == HOSTILE
     heights = [float(rect.get("height", 0)) for rect in tree.iter("rect")]
@@ -22,5 +25,6 @@ def test_bars_keep_their_proportions_and_escape() -> None:
 
 
 def test_no_bars_no_chart() -> None:
-    """Nothing to show is nothing on the page."""
+    """Nothing to show is nothing on the page, and one bar alone compares nothing."""
     assert bars("empty", []) == ""
+    assert bars("one", [Bar(label="a", value=1, words="1")]) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 
@@ -19,6 +20,8 @@ from batchspec.outputs.spending import (
     Sums,
 )
 from batchspec.report.html import page
+from batchspec.state.history import RunRecord
+from batchspec.state.runs import PastRun, RunHistory
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>\"'&"
 NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
@@ -72,6 +75,7 @@ def spec(text: str, items: int) -> SpecOverview:
         waiting=text,
         lengths=Lengths(answers=2, median=3, p95=4, most=5, truncated=1, usd_truncated=Decimal(0)),
         bins=(Bin(upto=4, answers=1), Bin(upto=8, answers=1)),
+        failures=((text, text, 2),),
         checks=(check,),
         lines=(line(text),) * items,
     )
@@ -101,7 +105,26 @@ def overview(text: str, items: int) -> Overview:
         specs=(spec(text, items),),
         batches=(batch,),
         batches_total=1,
+        history=RunHistory(runs=(past(text),), total=3),
     )
+
+
+def past(text: str) -> PastRun:
+    """Return a command of which every text is the same."""
+    record = RunRecord(
+        run="1",
+        command=text,
+        began_at=NOW,
+        specs=(text,),
+        actor=text,
+        host=text,
+        ci_url=text,
+        commit=text,
+        dirty=True,
+        detail=text,
+        failure=text,
+    )
+    return PastRun(record=record, latest=True, submissions=("a",), requests=3)
 
 
 def test_nothing_hostile_becomes_markup() -> None:
@@ -112,6 +135,35 @@ def test_nothing_hostile_becomes_markup() -> None:
     assert hostile.tags == plain.tags
     assert not hostile.handlers
     assert hostile.tags.count("script") == 2
+
+
+def test_only_an_address_becomes_a_link() -> None:
+    """The page of a CI run is linked; any other scheme stays out of the page."""
+    run = past("x")
+    for address, links in (("https://ci.example/7", 1), ("javascript:alert(1)", 0), ("", 0)):
+        shown = replace(run, record=replace(run.record, ci_url=address))
+        text = page(replace(overview("plain", 1), history=RunHistory(runs=(shown,), total=1)))
+        assert text.count("<a href=") == links
+        assert "javascript:" not in text
+
+
+def test_commands_on_the_page_stand_apart() -> None:
+    """What is to be typed is marked as code, completed, and escaped like everything else."""
+    told = Advice(code="x", spec="", message="Try `batchspec run <b>` and a lone ` mark.")
+    plain = overview("plain", 1)
+    given = replace(plain, spending=replace(plain.spending, advice=(told,)))
+    text = page(given, addressed=lambda sentence: sentence.replace("run", "run --emulate"))
+    assert "Try <code>batchspec run --emulate &lt;b&gt;</code> and a lone ` mark." in text
+
+
+def test_the_largest_savings_come_first() -> None:
+    """A few are shown at once; the others wait behind a line that says how many there are."""
+    many = tuple(Advice(code="x", spec=f"s{n:02}", message="m", usd=Decimal(n)) for n in range(20))
+    plain = overview("plain", 1)
+    text = page(replace(plain, spending=replace(plain.spending, advice=many)))
+    order = re.findall(r"<strong>s(\d\d)</strong>", text)
+    assert order == [f"{n:02}" for n in reversed(range(20))]
+    assert "<summary>14 more that save less</summary>" in text
 
 
 def test_the_page_allows_only_its_own_script() -> None:

@@ -13,6 +13,7 @@ from batchspec.cli.selection import select_usable
 from batchspec.durable import write_file
 from batchspec.problems import has_errors
 from batchspec.report.cost import cost_json
+from batchspec.report.history import history_json
 from batchspec.report.html import page
 from batchspec.workflow.context import open_session
 from batchspec.workflow.overview import read_overview
@@ -60,10 +61,14 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     with session:
         overview, found = read_overview(session, selection.specs, everything=not args.specs)
     problems += found
-    write_file(args.out, [page(overview).encode()])
+    write_file(args.out, [page(overview, addressed=terminal.addressed).encode()])
     return Result(
         exit_code=PROBLEMS if has_errors(problems) else DONE,
         text=f"Wrote {args.out}: it opens in any browser, without a network.\n",
-        json={"path": str(args.out), "cost": cost_json(overview.spending)},
+        json={
+            "path": str(args.out),
+            "cost": cost_json(overview.spending),
+            "history": history_json(overview.history),
+        },
         problems=problems,
     )
