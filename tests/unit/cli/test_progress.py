@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,23 @@ def test_bars_only_for_people(
     """Moving bars need a terminal, and neither CI, NO_COLOR nor a dumb terminal."""
     terminal = make_terminal(environ, tty=tty)
     assert isinstance(display_for(terminal), BarDisplay) is bars
+
+
+def test_bars_leave_money_and_time_behind_the_last_one(
+    make_terminal: MakeTerminal, said: Said
+) -> None:
+    """The figures of all specs stand once; names that would fill the line are cut."""
+    terminal = make_terminal({"TERM": "xterm", "COLUMNS": "80"}, tty=True)
+    progress = events.Progress(
+        batches=2, batches_done=0, requests=4, requests_done=0, elapsed=61, usd=Decimal("0.5")
+    )
+    long = replace(READY, spec="b" * 60)
+    told = events.Waiting(why="waiting", seconds=5, progress=progress)
+    follow(working(READY, long, told), display_for(terminal), also=lambda _: None)
+    _, err = said(terminal)
+    assert f"{'b' * 23}… " in err
+    assert "b" * 24 not in err.replace("b" * 60, "", 1)
+    assert err.rpartition("a ━")[2].count("$0.5000, 61 s") == 1
 
 
 def test_bars_keep_lasting_lines(make_terminal: MakeTerminal, said: Said) -> None:

@@ -227,6 +227,7 @@ LINES = [
         events.Notice(message="odd\x1b[0m", warning=True, at=dt.datetime.now(dt.UTC)),
         "warning: odd[0m",
     ),
+    (events.Collecting(spec="a", submission="abcdefgh", batch_id="m"), ""),
     (failed_item(1), ""),
     (DONE, ""),
 ]
