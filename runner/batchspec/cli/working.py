@@ -37,6 +37,7 @@ _ENDINGS = {
     ITEMS_FAILED: "Finished, but items or checks failed (exit code 3). Outputs are written.",
     INTERRUPTED: "Interrupted.",
 }
+_FOR_NOW = "Done for now."
 _LEFT_OUT = "Done, but for the specs with problems above: they were left out."
 
 
@@ -99,6 +100,8 @@ def _summed_up(
     """Return the end; a command that left specs ``before`` it out is not simply done."""
     code = done.exit_code
     ending = _ENDINGS.get(code, "")
+    if code == DONE and summary.waits:
+        ending = _FOR_NOW
     if code == DONE and has_errors(before):
         code, ending = PROBLEMS, _LEFT_OUT
     found = before + done.problems

@@ -53,6 +53,11 @@ class RunSummary:
             case _:
                 pass
 
+    @property
+    def waits(self) -> bool:
+        """Whether some spec is not complete yet, so that there is more to come."""
+        return any(spec.done is not None and not spec.done.complete for spec in self.specs.values())
+
     def _of(self, spec: str) -> SpecSummary:
         return self.specs.setdefault(spec, SpecSummary(name=spec))
 
@@ -68,7 +73,7 @@ def summary_text(
         collect: The command that takes in answers that are not here yet.
     """
     blocks = ["\n".join(_spec(spec, style)) for spec in summary.specs.values()]
-    if any(spec.done is not None and not spec.done.complete for spec in summary.specs.values()):
+    if summary.waits:
         blocks.append(f"When batches have ended, `{collect}` takes their answers in.")
     return "\n\n".join(blocks) + "\n" if blocks else ""
 

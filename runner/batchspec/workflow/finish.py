@@ -215,10 +215,18 @@ def _done(job: Job, totals: Totals) -> SpecDone:
     )
 
 
-def unfinished(job: Job) -> SpecDone | None:
-    """Return the summary of a spec whose outputs could not be written yet."""
+def unfinished(job: Job, in_flight: int) -> SpecDone | None:
+    """Return the summary of a spec whose outputs could not be written yet.
+
+    Args:
+        job: The spec's.
+        in_flight: How many of its requests are.
+    """
     if job.plan is None:
         return None
+    flying = (
+        "1 request is in flight." if in_flight == 1 else f"{in_flight:,} requests are in flight."
+    )
     return SpecDone(
         spec=job.name,
         items=job.plan.items,
@@ -229,7 +237,7 @@ def unfinished(job: Job) -> SpecDone | None:
         tokens=(job.use.input, job.use.output),
         usd_total=None,
         complete=False,
-        why=job.stopped or waiting_words(job.plan.after),
+        why=job.stopped or waiting_words(job.plan.after) or (flying if in_flight else ""),
     )
 
 

@@ -13,7 +13,7 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import ClaimConflict
 from batchspec.state.model import OPEN
 from batchspec.state.writer import SqlLedger
-from batchspec.workflow.budgets import spec_complaint, total_complaint
+from batchspec.workflow.budgets import in_flight_requests, spec_complaint, total_complaint
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.finish import unfinished
@@ -197,7 +197,9 @@ class _Run:
     def _leave(self) -> Generator[Event, None, None]:
         """Sum up the specs whose outputs could not be written yet."""
         for job in self.jobs:
-            done = unfinished(job) if job.done is None else None
+            if job.done is not None:
+                continue
+            done = unfinished(job, in_flight_requests(self.ledger, {job.name}))
             if done is not None:
                 yield done
 

@@ -141,7 +141,7 @@ def _comment(args: Arguments, terminal: Terminal, project: Project) -> Result:
     whole = "This is not all of it; the log has the whole plan" + (f": {page}" if page else ".")
     forge = forge_of(terminal.environ, terminal.clock)
     changed = place_comment(forge, args.name or project.name, text, whole)
-    said = "The comment was changed." if changed else "The comment was written."
+    said = "The comment is up to date." if changed else "The comment was written."
     return Result(text=f"{said}\n", json={"changed": changed})
 
 
