@@ -90,7 +90,14 @@ def holds(condition: str, values: Mapping[str, Any]) -> bool:
 
 def filled(text: Any, values: Mapping[str, Any]) -> str:
     """Return a value with what stands in ``${{ }}`` looked up."""
-    return VALUE.sub(lambda match: str(look_up(match[1], values)), str(text))
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if " != " in name:
+            return "true" if holds(name, values) else "false"
+        return str(look_up(name, values))
+
+    return VALUE.sub(value, str(text))
 
 
 @dataclass(kw_only=True)

@@ -71,3 +71,14 @@ def test_a_state_that_stays_by_itself(machines: list[Folder], tmp_path: Path) ->
         done = folder.batchspec("ci", *args)
         assert (done.code, done.err) == (0, "")
         assert "no branch is needed" in done.out
+
+
+def test_a_state_that_is_shared(machines: list[Folder]) -> None:
+    """It is where it is: no branch is made, and neither the database nor a code host is asked."""
+    folder = machines[0]
+    folder.environ["BATCHSPEC_STATE_LEDGER"] = "postgresql://127.0.0.1:1/none"
+    folder.environ["BATCHSPEC_STATE_SEGMENTS"] = "s3://none/none"
+    for args in (["restore", "--open"], ["keep"]):
+        done = folder.batchspec("ci", *args)
+        assert (done.code, done.err) == (0, "")
+        assert done.out == "The state is a shared one and stays where it is; no branch is needed.\n"

@@ -178,6 +178,9 @@ def _publish(args: Arguments, terminal: Terminal, project: Project) -> Result:
 
 
 def _state(args: Arguments, terminal: Terminal, project: Project) -> Result:
+    if project.config.state.ledger:
+        text = "The state is a shared one and stays where it is; no branch is needed.\n"
+        return Result(text=text, json={"branch": None})
     session = open_session(project, emulate=False, clock=terminal.clock, environ=terminal.environ)
     if not session.state_dir.is_relative_to(project.root):
         text = f"The state is in {session.state_dir} and stays there; no branch is needed.\n"
