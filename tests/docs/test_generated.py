@@ -22,11 +22,12 @@ Fresh = Callable[[Path, str], None]
 SPEC_HEAD = """\
 # The spec
 
-Every key of a spec and of the project file, generated from
-[`schemas/spec.schema.json`](../../schemas/spec.schema.json) and
-[`schemas/project.schema.json`](../../schemas/project.schema.json), which the loader executes.
-`batchspec schema` prints the first, `batchspec schema project` the second. With this line at the
-top of a spec, editors complete and explain its keys:
+Every key of a spec, of the project file and of the policy file, generated from
+[`schemas/spec.schema.json`](../../schemas/spec.schema.json),
+[`schemas/project.schema.json`](../../schemas/project.schema.json) and
+[`schemas/policy.schema.json`](../../schemas/policy.schema.json), which the loader executes.
+`batchspec schema` prints the first, `batchspec schema project` and `batchspec schema policy` the
+others. With this line at the top of a spec, editors complete and explain its keys:
 
 ```text
 # yaml-language-server: $schema=../schemas/spec.schema.json
@@ -130,7 +131,8 @@ def rows(schema: dict[str, Any], node: dict[str, Any], before: str) -> Iterator[
     required = node.get("required", [])
     for name, raw in node.get("properties", {}).items():
         child = defs(schema, raw)
-        default = json.dumps(child["default"]) if "default" in child else ""
+        own_words = raw if "description" in raw else child
+        default = json.dumps(own_words["default"]) if "default" in own_words else ""
         need = "required" if name in required else f"`{default}`" if default else ""
         path = f"{before}{name}"
         yield path, kind(schema, raw), need, child.get("description", "")
@@ -142,11 +144,20 @@ def nested(schema: dict[str, Any], child: dict[str, Any], path: str) -> Iterator
     """Yield the rows of a mapping below a key, of a list's mappings too."""
     if child.get("type") == "object" or "properties" in child:
         yield from rows(schema, child, f"{path}.")
+        yield from by_name(schema, child, path)
     elif child.get("type") == "array":
         inner = defs(schema, child.get("items", {}))
         yield from rows(schema, inner, f"{path}[].") if inner.get("type") == "object" else ()
     elif path == "outputs":
         yield from rows(schema, walk(schema, "$defs/output"), "outputs.")
+
+
+def by_name(schema: dict[str, Any], child: dict[str, Any], path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of what stands below names of the author's choice; one level is enough."""
+    named = child.get("additionalProperties")
+    node = defs(schema, named) if isinstance(named, dict) else {}
+    flat = {name: {**raw, "properties": {}} for name, raw in node.get("properties", {}).items()}
+    yield from rows(schema, {**node, "properties": flat}, f"{path}.NAME.")
 
 
 def cell(text: str) -> str:
@@ -198,6 +209,8 @@ def spec_page() -> str:
         parts += [f"### {title}", node.get("description", ""), table(spec, node, "")]
     project = json.loads((ROOT / "schemas/project.schema.json").read_text(encoding="utf-8"))
     parts += ["## The project file", project["description"], table(project, own(project), "")]
+    policy = json.loads((ROOT / "schemas/policy.schema.json").read_text(encoding="utf-8"))
+    parts += ["## The policy file", policy["description"], table(policy, policy, "")]
     return "\n\n".join(parts) + "\n"
 
 

@@ -66,6 +66,8 @@ def test_dev_draws_a_sample_and_says_so(desk: Folder) -> None:
     assert "environment" not in whole
     assert whole["specs"][0]["requests_submitted"] == 30
     assert len(desk.rows("out/triage.jsonl")) == 30
+    past = desk.batchspec("history", "--emulate", "--env", "dev", "--format", "json").json()
+    assert [run["environment"] for run in past["runs"]] == ["dev"]
     again = desk.batchspec("--env", "dev", "run", "--emulate", "--format", "json").json()
     assert (again["environment"], again["specs"][0]["requests_submitted"]) == ("dev", 0)
 

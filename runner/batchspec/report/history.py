@@ -125,6 +125,7 @@ def _run_json(run: PastRun) -> dict[str, Any]:
         "exit_code": record.exit_code,
         "failure": record.failure or None,
         "specs": list(record.specs),
+        "environment": record.environment or None,
         "sampled": record.sampled,
         "actor": record.actor,
         "host": record.host,

@@ -58,6 +58,8 @@ class RunRecord:
     """Whether tracked files of the project differed from the commit; None: not known."""
     version: str = ""
     """Version of batchspec."""
+    environment: str = ""
+    """The project's environment that it worked in; empty: none."""
     sampled: bool = False
     """It ran on samples, apart from outputs."""
     detail: str = ""

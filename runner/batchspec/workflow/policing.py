@@ -126,9 +126,8 @@ class _Police:
         return Problem(
             code=code,
             summary=summary,
-            detail=f"{policy.because(held, setting)} Nothing more is submitted. What is in flight"
-            " counts at its highest price. Ask for fewer items, lower max_tokens, or have the rule"
-            " changed or waived.",
+            detail=f"{policy.because(held, setting)} What is in flight counts at its highest price."
+            " Ask for fewer items, lower max_tokens, or have the rule changed or waived.",
             where=one.loaded.document.place(("budget", "max_usd")),
             rule=policy.place(held, setting),
         )

@@ -101,7 +101,7 @@ def recorded(
         specs: Names of the specs that it is about; none: the state as a whole.
         detail: A reason that was given with it.
     """
-    seen = checkout(session.project.root)
+    seen, environment = checkout(session.project.root), session.project.environment
     record = RunRecord(
         run=session.randomness(8).hex(),
         command=command,
@@ -113,6 +113,7 @@ def recorded(
         commit=seen.commit,
         dirty=seen.dirty,
         version=batchspec.__version__,
+        environment="" if environment is None else environment.name,
         sampled=session.sampled,
         detail=detail,
     )

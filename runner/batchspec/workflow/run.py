@@ -150,7 +150,9 @@ class _Run:
         """
         breaches = money_problems(self.session, self.ledger, asking_of(self.jobs))
         if breaches:
-            raise AgainstPolicy("\n".join(problem.message() for problem in breaches))
+            raise AgainstPolicy(
+                "\n".join(problem.message() for problem in breaches), hint="Nothing was submitted."
+            )
         complaint = self._over_budget(self.jobs)
         if complaint:
             raise OverBudget(

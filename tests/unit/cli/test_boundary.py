@@ -52,6 +52,7 @@ ENDINGS: list[tuple[Callable[[], Result], int, str, str]] = [
     (raising(errors.OverBudget("No.")), 4, "", "error: No.\n"),
     (raising(errors.AgainstPolicy("No.")), 4, "", "error: No.\n"),
     (raising(errors.StateLocked("No.")), 4, "", "error: No.\n"),
+    (raising(errors.UntrustedJob("No.")), 4, "", "error: No.\n"),
     (raising(errors.Ambiguous("No.")), 4, "", "error: No.\n"),
     (raising(errors.EnvironmentFailure("No.")), 5, "", "error: No.\n"),
     (raising(errors.MissingKey("No.")), 5, "", "error: No.\n"),
