@@ -205,7 +205,8 @@ def environment_problems(document: Document, root: Path) -> Iterator[Problem]:
         state, base = own.get("state"), document.get("state")
         state = state_beside(base or _state_default(), name) if state is None else state
         outputs = _outputs(own, name)
-        for key, value, taken in (("state", _plain(state), states), ("outputs", outputs, folders)):
+        part = _part_of(state, name)
+        for key, value, taken in (("state", part, states), ("outputs", outputs, folders)):
             place = document.place(("environments", name, key))
             yield from _overlap(name, key, value, taken, place)
             taken.append((value, name))
@@ -240,6 +241,13 @@ def _state_default() -> str:
 
 def _outputs(overlay: dict[str, Any], name: str) -> str:
     return normal(overlay.get("outputs") or f"{FOLDER}/{name}")
+
+
+def _part_of(state: Any, name: str) -> Any:
+    """Return a state as it is compared: where no part is named, it is the environment's own."""
+    if isinstance(state, dict) and "ledger" in state:
+        return {"namespace": ("default of", name), **state}
+    return _plain(state)
 
 
 def _plain(state: Any) -> Any:

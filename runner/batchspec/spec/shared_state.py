@@ -103,7 +103,7 @@ def shown_address(url: str) -> str:
     host = parts.netloc.rpartition("@")[2]
     user = "" if parts.scheme in STORES else (parts.username or "")
     netloc = f"{user}@{host}" if user else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+    return f"{parts.scheme}://{netloc}{parts.path}"
 
 
 def identity(url: str) -> str:

@@ -297,9 +297,13 @@ def connect(url: str, schema: str, idle_seconds: float) -> psycopg.Connection[Ro
         ) from error
     numbers = library.types.numeric
     connection.adapters.register_dumper(int, numbers.Int8Dumper)
-    connection.execute(f'SET search_path TO "{schema}"')
-    milliseconds = int(idle_seconds * 1000)
-    connection.execute(f"SET idle_in_transaction_session_timeout TO {milliseconds}")
+    settings: Any = (
+        f'SET search_path TO "{schema}"; '
+        f"SET idle_in_transaction_session_timeout TO {int(idle_seconds * 1000)}; "
+        # Whatever the server's default: an armed submission that a crash forgets is paid twice.
+        "SET synchronous_commit TO on"
+    )
+    connection.execute(settings)
     return connection
 
 
