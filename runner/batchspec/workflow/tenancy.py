@@ -46,8 +46,8 @@ def told_in_ci(session: Session) -> Iterator[Event]:
         return
     yield Notice(
         message="This runs in CI (CI=true) and the state is a local folder. Unless the CI system "
-        f"or `batchspec ci keep` keeps {session.state_dir} for the next job, that one does not know what is in flight or "
-        "paid, and has to find it in the workspace first. A shared state (`state.ledger` and "
-        "`state.segments` in batchspec.yaml) does not have that problem.",
+        f"or `batchspec ci keep` keeps {session.state_dir} for the next job, that one does not "
+        "know what is in flight or paid, and has to find it in the workspace first. A shared "
+        "state (`state.ledger` and `state.segments` in batchspec.yaml) does not have that problem.",
         warning=True,
     )
