@@ -128,3 +128,25 @@ def test_a_put_whose_answer_is_lost_is_one_segment(
     assert between.cuts == 1
     assert segments.names() == (name,)
     assert segments.complaint(name) is None
+
+
+def test_a_server_that_crashes_forgets_nothing(tmp_path: Path) -> None:
+    """What was committed is there after the server was killed, and the writer goes on."""
+    from postgres_server import binaries, start_postgres  # noqa: PLC0415 - a server of its own
+
+    if binaries() is None:
+        pytest.skip("there is no PostgreSQL server here (apt-get install postgresql)")
+    server = start_postgres(durable=True)
+    try:
+        state = State(ledger=server.database(), segments=f"file://{tmp_path}/store")
+        ledger = Team(state, "crashed", {"HOME": str(tmp_path)}).ledger(CLOCK, os.urandom)
+        with ledger.held("test"):
+            ledger.foreign(["msgbatch_one"])
+            server.restart()
+            assert ledger.known_batches() == {"msgbatch_one"}
+            ledger.foreign(["msgbatch_two"])
+            assert ledger.known_batches() == {"msgbatch_one", "msgbatch_two"}
+            assert ledger.complaints() == ()
+        ledger.close()
+    finally:
+        server.stop()
