@@ -297,13 +297,13 @@ class _Diff:
         known = self.known if self.held < self.table.count else _NOTHING_KNOWN
         fresh = (
             f"SELECT f.key_json, {self.keys}, f.row_digest, r.hash, r.bytes, r.chars, r.spot,"
-            f" r.prefix, q.outcome, q.attempt FROM {self.prefix}_fresh f"
+            f" r.prefix, r.marked, q.outcome, q.attempt FROM {self.prefix}_fresh f"
             f" JOIN {self.prefix}_rendered r USING (key_json)"
             f" LEFT JOIN {known} q ON q.hash = r.hash[1:16]"
         )
         odd = (
             f"SELECT o.key_json, {self.keys}, o.row_digest, o.hash, o.bytes, o.chars,"
-            " coalesce(r.spot, -1) AS spot, r.prefix, o.outcome, o.attempt"
+            " coalesce(r.spot, -1) AS spot, r.prefix, r.marked, o.outcome, o.attempt"
             f" FROM {self.prefix}_odd o LEFT JOIN {self.prefix}_rendered r USING (key_json)"
         )
         before, reason = "", f"'{Reason.NEW}'"

@@ -18,6 +18,7 @@ from batchspec.plan.cost import (
     money,
     schema_output_tokens,
 )
+from batchspec.plan.hits import Shares
 from batchspec.plan.model import Estimate
 from batchspec.spec.facts import CHARS_PER_TOKEN
 
@@ -106,6 +107,10 @@ class Sizes:
     over_requests: int = 0
     """Those of them whose guessed prompt is longer than the model's price step."""
     over_chars: int = 0
+    groups: int = 0
+    """Different prefixes behind a breakpoint that an item variable reaches; 0: there is none."""
+    marked_chars: int = 0
+    """Characters of all of them that all items do not share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,12 @@ class Job:
     """Characters of the shared prefix before the cache breakpoint."""
     cache_ttl: Literal["5m", "1h"] | None = None
     """None: no breakpoint is placed."""
+    group_ttl: Literal["5m", "1h"] | None = None
+    """Lifetime of the breakpoint behind values of the item; None: there is none."""
+    group_name: str = ""
+    """What the spec calls the block before it."""
+    min_cache_tokens: int | None = None
+    """Shortest prefix that the model caches; None: not on record."""
     schema: Mapping[str, Any] | None = None
     primer: bool = False
     """One request may be sent first, alone, when that pays."""
@@ -182,10 +193,11 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
             usd=free, usd_min=free, usd_max=free, usd_without_batch=free, notes=job.notes
         )
     known = calibration or Calibration()
+    shares = _shares(sizes, job, known)
     below = _class_of(sizes.requests - sizes.over_requests, sizes.chars - sizes.over_chars)
     over = _class_of(sizes.over_requests, sizes.over_chars)
-    guesses = [_guess(part, job, known) for part in (below, over)]
-    notes = (*job.notes, *known.notes())
+    guesses = [_guess(part, job, known, shares) for part in (below, over)]
+    notes = (*job.notes, *shares.notes(job.group_name), *known.notes())
     result = Estimate(
         input_tokens=int(sum(guess.input for guess in guesses)),
         output_tokens=int(sum(guess.output for guess in guesses)),
@@ -200,11 +212,13 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
     hits = HIT_RATE if known.hit_rate is None else known.hit_rate
     factor = BATCH_FACTOR * job.prices.geo_factor(job.geo)
     priced = list(zip(guesses, rates, strict=True))
-    usd = sum((g.usd(r, job, hits) for g, r in priced), Decimal(0)) * factor
-    primed = sum((g.usd(r, job, PRIMED_HIT_RATE) for g, r in priced), Decimal(0)) * factor
-    low = sum((g.least(least).usd(r, job, BEST_HIT_RATE) for g, r in priced), Decimal(0))
-    high = sum((g.most(most, job).usd(r, job, Decimal(0)) for g, r in priced), Decimal(0))
-    cold = sum((g.usd(r, job, HIT_RATE) for g, r in priced), Decimal(0)) * factor
+    # A primer's batch writes what all share; what only some share is as cold as without it.
+    at = shares.hits
+    usd = sum((g.usd(r, job, at(hits)) for g, r in priced), Decimal(0)) * factor
+    primed = sum((g.usd(r, job, at(PRIMED_HIT_RATE, hits)) for g, r in priced), Decimal(0)) * factor
+    low = sum((g.least(least).usd(r, job, at(BEST_HIT_RATE)) for g, r in priced), Decimal(0))
+    high = sum((g.most(most, job).usd(r, job, at(Decimal(0))) for g, r in priced), Decimal(0))
+    cold = sum((g.usd(r, job, at(HIT_RATE)) for g, r in priced), Decimal(0)) * factor
     primer = job.primer and _pays(sizes, job, cold, primed)
     notes += _cache_notes(sizes, job, known, (cold if primer else usd, primed), primer=primer)
     usd = min(usd, primed) if primer else usd
@@ -227,6 +241,8 @@ class _Guess:
     input: Decimal
     prefix: Decimal
     """The part of ``input`` before the breakpoint."""
+    group: Decimal
+    """The part of ``input`` between that and the breakpoint behind values of the item."""
     output: Decimal
 
     def least(self, factor: Decimal) -> _Guess:
@@ -235,6 +251,7 @@ class _Guess:
             requests=self.requests,
             input=self.input * factor,
             prefix=self.prefix * factor,
+            group=self.group * factor,
             output=min(self.output, Decimal(self.requests)),
         )
 
@@ -244,33 +261,60 @@ class _Guess:
             requests=self.requests,
             input=self.input * factor,
             prefix=self.prefix * factor,
+            group=self.group * factor,
             output=Decimal(self.requests * job.max_tokens),
         )
 
-    def usd(self, rates: Rates, job: Job, hit_rate: Decimal) -> Decimal:
-        """Return USD at standard price when ``hit_rate`` of the prefixes come from the cache."""
-        write = rates.cache_write_1h if job.cache_ttl == "1h" else rates.cache_write_5m
-        prefix = hit_rate * rates.cache_read + (1 - hit_rate) * write
-        if job.cache_ttl is None:
-            prefix = rates.input
-        plain = self.input - self.prefix
-        return (plain * rates.input + self.prefix * prefix + self.output * rates.output) / _MILLION
+    def usd(self, rates: Rates, job: Job, hits: tuple[Decimal, Decimal]) -> Decimal:
+        """Return USD at standard price when so many of the prefixes come from the cache.
+
+        Args:
+            rates: The model's.
+            job: The spec's.
+            hits: Of what all requests share, and of what only some share.
+        """
+        shared = _cached(rates, job.cache_ttl, hits[0])
+        group = _cached(rates, job.group_ttl, hits[1])
+        plain = self.input - self.prefix - self.group
+        prompt = plain * rates.input + self.prefix * shared + self.group * group
+        return (prompt + self.output * rates.output) / _MILLION
+
+
+def _cached(rates: Rates, ttl: str | None, hit_rate: Decimal) -> Decimal:
+    """Return the price of a token before a breakpoint."""
+    if ttl is None:
+        return rates.input
+    write = rates.cache_write_1h if ttl == "1h" else rates.cache_write_5m
+    return hit_rate * rates.cache_read + (1 - hit_rate) * write
 
 
 def _class_of(requests: int, chars: int) -> Sizes:
     return Sizes(requests=requests, chars=chars)
 
 
-def _guess(sizes: Sizes, job: Job, known: Calibration) -> _Guess:
+def _shares(sizes: Sizes, job: Job, known: Calibration) -> Shares:
+    per_char = known.input_ratio / CHARS_PER_TOKEN[job.tokenizer]
+    return Shares(
+        requests=sizes.requests,
+        groups=sizes.groups if job.group_ttl else 0,
+        shared=job.prefix_chars * per_char,
+        marked=sizes.marked_chars * per_char / sizes.requests,
+        minimum=job.min_cache_tokens,
+    )
+
+
+def _guess(sizes: Sizes, job: Job, known: Calibration, shares: Shares) -> _Guess:
     per_char = known.input_ratio / CHARS_PER_TOKEN[job.tokenizer]
     # What answers or the API's counter say of the same requests includes their tools.
     tools = job.tool_tokens if known.input_ratio == 1 else 0
     tokens = sizes.chars * per_char + (REQUEST_TOKENS + tools) * sizes.requests
     prefix = sizes.requests * job.prefix_chars * per_char if job.cache_ttl else Decimal(0)
+    prefix = min(prefix, tokens)
     return _Guess(
         requests=sizes.requests,
         input=tokens,
-        prefix=min(prefix, tokens),
+        prefix=prefix,
+        group=min(sizes.requests * shares.cached, tokens - prefix),
         output=sizes.requests * _expected_output(job, known),
     )
 

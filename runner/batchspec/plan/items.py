@@ -142,12 +142,17 @@ class ItemTable:
         """
         over = "false" if step_chars is None else f"chars > {int(step_chars)}"
         row = self.engine.one(
-            f"SELECT count(*), sum(chars), count(*) FILTER ({over}), sum(chars) FILTER ({over})"
-            f" FROM {self._asked()}"
+            f"SELECT count(*), sum(chars), count(*) FILTER ({over}), sum(chars) FILTER ({over}),"
+            f" count(DISTINCT prefix), sum(marked) FROM {self._asked()}"
         )
-        requests, chars, over_requests, over_chars = (int(value or 0) for value in row)
+        requests, chars, over_requests, over_chars, groups, marked = (int(v or 0) for v in row)
         return Sizes(
-            requests=requests, chars=chars, over_requests=over_requests, over_chars=over_chars
+            requests=requests,
+            chars=chars,
+            over_requests=over_requests,
+            over_chars=over_chars,
+            groups=groups,
+            marked_chars=marked,
         )
 
     def inputs_digest(self) -> str:

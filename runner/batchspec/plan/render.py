@@ -14,7 +14,7 @@ from batchspec.plan.model import JsonKey
 from batchspec.plan.questions import Spool
 from batchspec.problems import Place, Problem
 from batchspec.prompt.contents import measure
-from batchspec.prompt.request import ItemError
+from batchspec.prompt.request import Group, ItemError
 from batchspec.spec.model import Spec
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ COLUMNS = {
     "chars": "UINTEGER",
     "spot": "BIGINT",
     "prefix": "BLOB",
+    "marked": "UINTEGER",
 }
 """What is kept of a rendered row, with DuckDB's types; ``spot`` is its offset in the spool,
-``prefix`` what it shares with others behind a cache breakpoint, or NULL."""
+``prefix`` what it shares with others behind a cache breakpoint, or NULL, and ``marked`` the
+characters of that."""
 
 
 class Renders(Protocol):
@@ -57,7 +59,7 @@ class Renders(Protocol):
         """Digest per named part of the request."""
         ...
 
-    def group(self, row: Mapping[str, Any]) -> bytes | None:
+    def group(self, row: Mapping[str, Any]) -> Group | None:
         """Return what items have in common whose requests should travel together, or None."""
         ...
 
@@ -134,7 +136,7 @@ class RenderJob:
         plain = RequestHasher(self.renderer.identity)
         copies = {n: RequestHasher(self.renderer.identity, n) for n in range(2, self.samples + 1)}
         columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
-        keys, digests, hashes, lengths, chars, spots, prefixes = columns
+        keys, digests, hashes, lengths, chars, spots, prefixes, marked = columns
         uploaded, per_token = self.uploaded, self.renderer.chars_per_token
         for row in rows:
             request = self._request(row)
@@ -150,7 +152,9 @@ class RenderJob:
             lengths.append(measured.length)
             chars.append(estimate_chars(measured.text) + measured.chars)
             spots.append(-1 if self.spool is None else self.spool.append(request))
-            prefixes.append(self.renderer.group(row.values))
+            group = self.renderer.group(row.values)
+            prefixes.append(None if group is None else group.digest)
+            marked.append(0 if group is None else group.chars)
             if len(keys) == CHUNK:
                 yield self._chunk(columns)
         if keys:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from batchspec.problems import Problem
 from batchspec.prompt.answer_form import form_of
-from batchspec.prompt.caching import MAX_BREAKPOINTS, Breakpoint, Place, Segment, place_breakpoint
+from batchspec.prompt.caching import (
+    MAX_BREAKPOINTS,
+    Breakpoint,
+    Place,
+    Segment,
+    Ttl,
+    place_breakpoint,
+)
 from batchspec.prompt.canonical import canonical_json, canonical_text
 from batchspec.prompt.contents import NAME
 from batchspec.prompt.layout import SYSTEM, Turn
@@ -20,6 +28,16 @@ from batchspec.spec.facts import ModelFacts
 from batchspec.spec.headers import headers_of
 from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """A breakpoint behind values of the item: only items that agree in them share its prefix."""
+
+    slots: tuple[Slot, ...]
+    """What of the prefix an item variable reaches."""
+    place: Place
+    ttl: Ttl
 
 
 class Assembly:
@@ -107,19 +125,17 @@ class Assembly:
         return {name: digest_of(found[name]) for name in sorted(found)}
 
     @property
-    def grouping(self) -> tuple[Slot, ...]:
-        """The slots up to the last breakpoint that an item variable reaches.
-
-        They are what items with one prefix have in common. Empty: there is no such breakpoint.
-        """
-        marked = {place for place, _ in self.breakpoint.marks}
+    def grouping(self) -> Grouping | None:
+        """The last breakpoint that an item variable reaches; None: there is none."""
+        marks = dict(self.breakpoint.marks)
         before: list[Slot] = []
-        found: tuple[Slot, ...] = ()
+        found: Grouping | None = None
         for path, turn in self._turns():
             for number, block in enumerate(turn.blocks):
                 before += [slot for slot in block.slots if slot.constant is None]
-                if before and (*path, number) in marked:
-                    found = tuple(before)
+                place = (*path, number)
+                if before and place in marks:
+                    found = Grouping(slots=tuple(before), place=place, ttl=marks[place])
         return found
 
     def columns_used(self) -> set[str]:

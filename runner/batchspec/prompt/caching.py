@@ -83,15 +83,10 @@ def place_breakpoint(
     )
     whole = [Segment(place=("tools",), chars=len(_tools_text(tools))), *segments]
     prefix = _constant_prefix(whole if tools else whole[1:])
-    shared = [place for place, _ in own if place in {segment.place for segment in prefix}]
+    places = [segment.place for segment in prefix]
+    shared = [place for place, _ in own if place in places]
     if shared:
-        within = prefix[: 1 + [segment.place for segment in prefix].index(shared[-1])]
-        return Breakpoint(
-            place=shared[-1],
-            ttl=dict(own)[shared[-1]],
-            prefix_chars=sum(segment.chars or 0 for segment in within),
-            marks=own,
-        )
+        return _marked(own, prefix[: 1 + places.index(shared[-1])], facts)
     if mode == "off":
         return Breakpoint(marks=own)
     if b'"cache_control"' in canonical_json(tools):
@@ -105,6 +100,28 @@ def place_breakpoint(
         prefix_chars=sum(segment.chars or 0 for segment in prefix),
         marks=((prefix[-1].place, default), *own),
     )
+
+
+def _marked(
+    own: tuple[tuple[Place, Ttl], ...], within: Sequence[Segment], facts: ModelFacts | None
+) -> Breakpoint:
+    """Return the author's breakpoints, of which the last one behind what all share decides."""
+    last = within[-1].place
+    complaint = _too_short(within, facts)
+    if complaint is not None:
+        note = f"{complaint} The breakpoint behind {block_name(last)} has no effect."
+        return Breakpoint(marks=own, notes=(note,))
+    chars = sum(segment.chars or 0 for segment in within)
+    return Breakpoint(place=last, ttl=dict(own)[last], prefix_chars=chars, marks=own)
+
+
+def block_name(place: Place) -> str:
+    """Return what a segment is called: ``block 2 of message 1``."""
+    if place[0] == "tools":
+        return "the tools"
+    *_, last = place
+    whole = "the system prompt" if place[0] == "system" else f"message {int(place[1]) + 1}"
+    return f"block {int(last) + 1} of {whole}"
 
 
 def _none(note: str, own: tuple[tuple[Place, Ttl], ...]) -> Breakpoint:

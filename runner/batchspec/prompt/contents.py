@@ -88,10 +88,10 @@ def measure(request: bytes, *, uploaded: bool, per_token: Decimal) -> Measured:
         sent = len(file_source("")) + FILE_ID_ROOM if uploaded else _encoded_length(content)
         length += sent - len(match[0])
         chars += content.chars
-    identity = identity_of(request)
-    text, tokens = without_contents(identity)
+    # As `without_contents` leaves what was sent, so that both count the same characters.
+    text, tokens = without_contents(_REFERENCE.sub(b"{}", request))
     inline = int((tokens or 0) * per_token)
-    return Measured(identity=identity, length=length, text=text, chars=chars + inline)
+    return Measured(identity=identity_of(request), length=length, text=text, chars=chars + inline)
 
 
 def identity_of(request: bytes) -> bytes:

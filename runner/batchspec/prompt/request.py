@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from batchspec.clock import SystemClock
 from batchspec.inputs.columns import Column
 from batchspec.problems import Problem, Severity, has_errors
 from batchspec.prompt.answer_form import AnswerForm
-from batchspec.prompt.assembly import Assembly, digest_of
+from batchspec.prompt.assembly import Assembly, Grouping, digest_of
 from batchspec.prompt.caching import Ttl
 from batchspec.prompt.compiler import Compiler
+from batchspec.prompt.contents import measure
 from batchspec.prompt.layout import Turn, read_turns
 from batchspec.prompt.meter import Meter
 from batchspec.prompt.sent_schema import read_schema
@@ -36,6 +38,15 @@ __all__ = ["ItemError", "Renderer", "compile_prompt"]
 
 RENDER_VERSION = 1
 """Raised whenever the same spec and row would give other bytes than before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What an item's prefix has in common with those of other items."""
+
+    digest: bytes
+    chars: int
+    """Characters that count for its price."""
 
 
 class Renderer:
@@ -63,6 +74,8 @@ class Renderer:
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
     """None: no breakpoint."""
+    grouping: Grouping | None
+    """The breakpoint behind values of the item, if there is one."""
     chars_per_token: Decimal
     """Characters of text that cost a token of its model."""
     has_files: bool
@@ -89,7 +102,7 @@ class Renderer:
         self.notes = (*_samples_note(plan.spec.samples), *plan.schema.notes, *plan.breakpoint.notes)
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)
-        self._grouping = plan.grouping
+        self.grouping = plan.grouping
         self.chars_per_token = CHARS_PER_TOKEN[plan.tokenizer]
         self._slots = tuple(slots)
         self.has_files = any(slot.holds_file for slot in plan.slots)
@@ -141,18 +154,20 @@ class Renderer:
             for name, count in sorted(self.nulls.items())
         )
 
-    def group(self, row: Mapping[str, Any]) -> bytes | None:
+    def group(self, row: Mapping[str, Any]) -> Group | None:
         """Return what the prefixes of items have in common that should travel together.
 
         None: no breakpoint stands behind a value of the item. Raises ItemError as `render` does.
         """
-        if not self._grouping:
+        if self.grouping is None:
             return None
         scope = {**self._vars, "row": row, "key": self._key_of(row), **row}
-        digest = hashlib.blake2b(digest_size=8)
-        for slot in self._grouping:
-            digest.update(slot.encoded(scope))
-        return digest.digest()
+        written = b"".join(slot.encoded(scope) for slot in self.grouping.slots)
+        measured = measure(written, uploaded=False, per_token=self.chars_per_token)
+        return Group(
+            digest=hashlib.blake2b(written, digest_size=8).digest(),
+            chars=len(measured.text) + measured.chars,
+        )
 
     def _key_of(self, row: Mapping[str, Any]) -> Any:
         if len(self._key) == 1:

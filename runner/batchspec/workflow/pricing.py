@@ -13,6 +13,7 @@ from batchspec.api.catalogue import Model
 from batchspec.errors import DiskFailure, StateFailure
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.calibration import calibrate
+from batchspec.plan.baseline import Baseline, read_baseline
 from batchspec.plan.estimate import (
     Calibration,
     Job,
@@ -23,6 +24,7 @@ from batchspec.plan.estimate import (
 )
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate
+from batchspec.prompt.caching import block_name
 from batchspec.prompt.contents import without_contents
 from batchspec.prompt.request import Renderer
 from batchspec.spec.facts import CHARS_PER_TOKEN
@@ -71,7 +73,7 @@ class Pricing:
 
     def _job(self) -> Job:
         spec, renderer, catalogue = self.spec, self.renderer, self.session.catalogue
-        facts = catalogue.facts().get(spec.model)
+        facts, group = catalogue.facts().get(spec.model), renderer.grouping
         return Job(
             max_tokens=spec.max_tokens,
             tokenizer="new" if facts is None else facts.tokenizer,
@@ -79,6 +81,9 @@ class Pricing:
             geo=spec.params.get("inference_geo"),
             prefix_chars=renderer.prefix_chars,
             cache_ttl=renderer.cache_ttl,
+            group_ttl=None if group is None else group.ttl,
+            group_name="" if group is None else block_name(group.place),
+            min_cache_tokens=None if facts is None else facts.min_cache_tokens,
             schema=renderer.sent_schema or renderer.form.schema,
             primer=self.waits and spec.primer == "auto",
             tool_tokens=_tool_tokens(spec.params, catalogue.model(spec.model)),
@@ -92,8 +97,9 @@ class _Sampled:
 
     submission: Submission
     model: str
-    chars: dict[bytes, int]
-    """Characters that count, by the first 16 bytes of the request hash."""
+    chars: dict[bytes, int | None]
+    """Characters that count, by the first 16 bytes of the request hash; None: the request names
+    files that were uploaded, which says nothing of their size."""
 
 
 def _past(
@@ -116,7 +122,7 @@ def _past(
         ]
     try:
         answers = answer_files(session, [one.submission for one in comparable])
-        asked = {digest: chars for one in comparable for digest, chars in one.chars.items()}
+        asked = _asked(engine, comparable, read_baseline(session.baseline(spec.name)))
         return calibrate(engine, answers, asked, CHARS_PER_TOKEN[job.tokenizer])
     except (StateFailure, DiskFailure):
         return Calibration()
@@ -135,12 +141,20 @@ def _sampled(
             yield _Sampled(
                 submission=submission,
                 model=_model(sample[0][1]),
-                chars={
-                    name.digest16: chars
-                    for name, params in sample
-                    if (chars := _chars(params, tokenizer)) is not None
-                },
+                chars={name.digest16: _chars(params, tokenizer) for name, params in sample},
             )
+
+
+def _asked(
+    engine: Engine, sampled: Sequence[_Sampled], baseline: Baseline | None
+) -> dict[bytes, int]:
+    """Return the characters of sampled requests; where files were uploaded, the last plan's."""
+    known = {digest: chars for one in sampled for digest, chars in one.chars.items()}
+    found = {digest: chars for digest, chars in known.items() if chars is not None}
+    if baseline is None or len(found) == len(known):
+        return found
+    planned = engine.rows(f"SELECT DISTINCT hash[1:16], chars FROM {baseline.relation}")  # noqa: S608 - ours
+    return found | {digest: chars for digest, chars in planned if known.get(digest, 0) is None}
 
 
 def _chars(params: bytes, tokenizer: Literal["old", "new"]) -> int | None:

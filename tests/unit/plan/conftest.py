@@ -33,7 +33,7 @@ from batchspec.plan.model import (
 )
 from batchspec.plan.questions import Spool
 from batchspec.problems import Problem
-from batchspec.prompt.request import ItemError
+from batchspec.prompt.request import Group, ItemError
 from batchspec.spec.model import Inputs, Output, Prompt, Spec
 
 IDENTITY = b"{}"
@@ -57,9 +57,10 @@ class Asks:
         """Stand for everything that rendering reads."""
         return self.version + json.dumps(self.parts)
 
-    def group(self, row: Mapping[str, Any]) -> bytes | None:
+    def group(self, row: Mapping[str, Any]) -> Group | None:
         """Return what some rows share."""
-        return row.get("prefix")
+        prefix = row.get("prefix")
+        return None if prefix is None else Group(digest=prefix, chars=len(prefix))
 
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Return a request of the row's text."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batchspec.inputs.tables import Row
 from batchspec.plan.render import MAX_CAUSES, RenderJob
 from batchspec.problems import Place
-from batchspec.prompt.request import ItemError
+from batchspec.prompt.request import Group, ItemError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,9 +28,10 @@ class Failing:
     chars_per_token: Decimal = Decimal("2.5")
     files: dict[str, str] = field(default_factory=dict)
 
-    def group(self, row: Mapping[str, Any]) -> bytes | None:
+    def group(self, row: Mapping[str, Any]) -> Group | None:
         """Return what some rows share."""
-        return row.get("prefix")
+        prefix = row.get("prefix")
+        return None if prefix is None else Group(digest=prefix, chars=len(prefix))
 
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Fail."""

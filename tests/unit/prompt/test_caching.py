@@ -102,3 +102,17 @@ def test_the_new_tokenizer_makes_more_tokens_of_a_text() -> None:
 def test_an_unknown_minimum_is_no_reason_to_leave_it_out(facts: ModelFacts | None) -> None:
     """A breakpoint below the minimum does no harm (fact sheet §5)."""
     assert place("x", None, facts=facts).ttl == "1h"
+
+
+def test_a_breakpoint_of_ones_own_that_is_too_short_is_told() -> None:
+    """It is sent as it was written, nothing is expected of it, and the note names its block."""
+    segments = [
+        Segment(place=("system", 0), chars=300, cache="1h"),
+        Segment(place=("messages", 0, 0), chars=None),
+    ]
+    found = place_breakpoint("auto", segments, tools=None, facts=FACTS)
+    assert found.control(("system", 0)) == {"type": "ephemeral", "ttl": "1h"}
+    assert (found.place, found.ttl, found.prefix_chars) == (None, None, 0)
+    (note,) = found.notes
+    assert "has about 85 tokens, and claude-x caches from 1,000 on" in note
+    assert "The breakpoint behind block 1 of the system prompt has no effect." in note
