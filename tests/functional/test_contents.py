@@ -122,6 +122,34 @@ def test_a_table_that_names_no_picture_is_refused(folder: Folder) -> None:
     assert not (folder.root / ".batchspec/state").exists()
 
 
+def test_odd_files_are_told_before_anything_is_sent(folder: Folder) -> None:
+    """Cut, too large, of another kind, or behind a password: each is one problem."""
+    folder.write("specs/pictures.yaml", BY_GLOB)
+    folder.write("img/3.png", png(56, 0)[:20])
+    folder.write("img/4.png", png(56, 0)[:16] + (8001).to_bytes(4, "big") + png(56, 0)[20:])
+    folder.write("img/5.png", "no picture")
+    folder.write("img/zwölf 十二.png", png(12, 0))
+    done = folder.batchspec("plan", "--format", "json")
+    assert done.code == 1
+    found = {(p["code"], p["detail"].split(". ")[1][:60]) for p in done.json()["problems"]}
+    assert found == {
+        ("content-type", "img/3.png is cut off before its size"),
+        ("content-type", "By its bytes img/5.png is of the kind text/plain"),
+        ("content-too-large", "img/4.png has 8,001 x 56 pixels, and the API takes images of"),
+    }
+    for number in (3, 4, 5):
+        (folder.root / f"img/{number}.png").unlink()
+    assert planned(folder)["items"] == 4
+    locked = b"%PDF-1.7\n1 0 obj <</Type/Pages/Count 1>> endobj\ntrailer <</Encrypt 5 0 R>>"
+    folder.write("img/locked.pdf", locked)
+    folder.write(
+        "specs/pictures.yaml",
+        BY_GLOB.replace("*.png", "*.pdf").replace("{image:", "{document:"),
+    )
+    done = folder.batchspec("plan")
+    assert (done.code, "img/locked.pdf is encrypted." in done.err) == (1, True)
+
+
 def test_base64_that_fills_batches_says_how_many(folder: Folder) -> None:
     """Three pictures of 30 kB do not fit into batches of 100 kB."""
     folder.write("specs/pictures.yaml", BY_GLOB + "batch: {max_bytes: 100000}\n")

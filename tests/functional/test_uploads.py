@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -130,6 +131,40 @@ def test_a_lost_state_finds_its_files_by_name(folder: Folder) -> None:
     assert done.code == 0, done.err
     assert "Uploading" not in done.err
     assert len(files(folder)) == 2
+
+
+def uploaded(folder: Folder, name: str, data: bytes, seconds: int) -> Any:
+    """Upload a file that lives so many seconds, as somebody else would."""
+    line = "--boundary\r\nContent-Disposition: form-data; name="
+    body = (
+        f'{line}"expires_in_seconds"\r\n\r\n{seconds}\r\n{line}"file"; filename="{name}"\r\n'
+        "Content-Type: application/pdf\r\n\r\n"
+    ).encode()
+    request = urllib.request.Request(  # noqa: S310 - the emulator of this test
+        f"{folder.environ['ANTHROPIC_BASE_URL']}/v1/files",
+        data=body + data + b"\r\n--boundary--\r\n",
+        method="POST",
+        headers={
+            "x-api-key": "canary-key-of-a-test",
+            "anthropic-version": "2026-10-21",
+            "content-type": "multipart/form-data; boundary=boundary",
+        },
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+        return json.load(answer)
+
+
+def test_a_file_that_expires_soon_is_uploaded_again(folder: Folder) -> None:
+    """A file must outlive the batch: one with an hour left is not used, one with 90 days is."""
+    names = {pages: f"batchspec-{hashlib.sha256(pdf(pages)).hexdigest()}.pdf" for pages in (1, 2)}
+    soon = uploaded(folder, names[1], pdf(1), 3600)
+    late = uploaded(folder, names[2], pdf(2), 7_776_000)
+    done = folder.batchspec("run")
+    assert done.code == 0, done.err
+    assert "Uploading 1 file " in done.err
+    ids = sent(folder)
+    assert ids["b.pdf"] == late["id"]
+    assert ids["a.pdf"] == ids["c.pdf"] != soon["id"]
 
 
 def test_a_plan_uploads_nothing(folder: Folder) -> None:

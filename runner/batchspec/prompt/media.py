@@ -38,6 +38,8 @@ class Media:
     """Pixels of an image; None: its header does not say, or it is none."""
     pages: int | None = None
     """Pages of a PDF; None: not found, or it is none."""
+    fault: str | None = None
+    """Why the content cannot be used although its kind can, to stand after "it is"."""
 
     @property
     def tokens(self) -> int:
@@ -54,12 +56,19 @@ def examine(data: bytes) -> Media | None:
     for magic, media_type, measure in _IMAGES:
         if data.startswith(magic):
             size = measure(data)
+            fault = None if size is None or all(size) else "a picture without pixels"
+            if size is None and media_type in {"image/png", "image/gif"}:
+                fault = "cut off before its size"
             if media_type == "image/webp" and data[8:12] != b"WEBP":
                 return None
             width, height = size or (None, None)
-            return Media(kind="image", media_type=media_type, width=width, height=height)
+            return Media(
+                kind="image", media_type=media_type, width=width, height=height, fault=fault
+            )
     if b"%PDF-" in data[:_HEAD]:
-        return Media(kind="pdf", media_type="application/pdf", pages=_pdf_pages(data))
+        fault = "encrypted" if _ENCRYPTED.search(data) else None
+        pages = _pdf_pages(data)
+        return Media(kind="pdf", media_type="application/pdf", pages=pages, fault=fault)
     if b"\0" in data:
         return None
     try:
@@ -125,6 +134,8 @@ _IMAGES = (
     (b"RIFF", "image/webp", _webp),
 )
 
+_ENCRYPTED = re.compile(rb"/Encrypt\s+\d{1,9}\s+\d{1,5}\s+R\b")
+"""The reference from a PDF's trailer to what one needs a password for."""
 _PAGES = re.compile(rb"/Type\s*/Pages\b")
 _COUNT = re.compile(rb"/Count\s+(\d{1,7})\b")
 _OBJECTS = re.compile(rb"/Type\s*/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)

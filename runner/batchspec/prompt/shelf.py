@@ -91,6 +91,7 @@ class Shelf:
         media = examine(data)
         if media is None or media.kind != "image":
             _refuse_kind("the base64", media, "an image", "PNG, JPEG, GIF or WebP")
+        _check_whole("the base64", media)
         self._check_image("the base64", media, len(data))
         return _inline(media, data)
 
@@ -100,6 +101,7 @@ class Shelf:
         media = examine(data)
         if media is None or media.kind != "pdf":
             _refuse_kind("the base64", media, "a document", "PDF")
+        _check_whole("the base64", media)
         self._check_pdf("the base64", media, len(data))
         return _inline(media, data)
 
@@ -123,6 +125,7 @@ class Shelf:
                 code="content-missing",
             ) from None
         media = examine(data)
+        _check_whole(path, media)
         content = self._content(path, data, media)
         if media is not None and media.kind != "text":
             self._known[path] = (media, content)
@@ -171,6 +174,16 @@ class Shelf:
                 f"{name} has {media.pages:,} pages, and the API takes PDFs of up to {most} pages"
                 " for this model. Split it."
             )
+
+
+def _check_whole(name: str, media: Media | None) -> None:
+    """Refuse what is of a kind that the API takes, and cannot be used all the same."""
+    if media is not None and media.fault is not None:
+        raise ItemError(
+            "a file of the prompt cannot be used",
+            f"{name} is {media.fault}. The API could not look into it; write the file anew.",
+            code="content-type",
+        )
 
 
 def plain_text(text: str) -> dict[str, Any]:

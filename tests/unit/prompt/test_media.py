@@ -38,10 +38,21 @@ def test_images_say_their_size_in_their_header(data: bytes, media_type: str) -> 
 
 @pytest.mark.parametrize("data", [PNG[:20], GIF[:8], b"\xff\xd8\xff", VP8[:24], JPEG[:9] + b"a"])
 def test_a_cut_image_has_no_size(data: bytes) -> None:
-    """It is sent as it is; only its limits and its price cannot be told."""
+    """Where the header must have one, it is told; of the others only the price is unknown."""
     media = examine(data)
     assert media is not None
     assert (media.width, media.height, media.tokens) == (None, None, 0)
+    must = media.media_type in {"image/png", "image/gif"}
+    assert media.fault == ("cut off before its size" if must else None)
+
+
+def test_what_the_api_could_not_look_into_is_told() -> None:
+    """A picture without pixels, and a PDF behind a password; the word alone is no encryption."""
+    flat = PNG[:16] + (0).to_bytes(4, "big") + PNG[20:]
+    locked = pdf(b"trailer <</Root 1 0 R /Encrypt 5 0 R>>")
+    spoken = pdf(b"(/Encrypt means that) trailer <</Root 1 0 R>>")
+    faults = [media and media.fault for media in map(examine, (PNG, flat, locked, spoken))]
+    assert faults == [None, "a picture without pixels", "encrypted", None]
 
 
 def pdf(body: bytes) -> bytes:
