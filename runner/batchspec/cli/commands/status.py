@@ -14,6 +14,7 @@ from batchspec.problems import has_errors
 from batchspec.report.status import status_json, status_text
 from batchspec.workflow.context import open_session
 from batchspec.workflow.status import StatusReport, read_status
+from batchspec.workflow.tenancy import lease_of
 
 if TYPE_CHECKING:
     import argparse
@@ -28,6 +29,10 @@ EXAMPLES = """\
   batchspec status --watch             follow it, until nothing is in flight
 """
 _WATCH_SECONDS = 5.0
+_NOBODY = (
+    "Nobody is at work on this state, so nothing will change by itself: `batchspec collect` takes "
+    "in what has ended."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,8 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         return stopped_by(problems)
     report = _read(selection, args, terminal)
     if args.watch and report.submissions:
+        if not _at_work(selection, args, terminal):
+            terminal.note(_NOBODY)
         terminal.resume_hint = "What is in flight goes on."
         pause = selection.project.config.api.poll_seconds or _WATCH_SECONDS
         view = screen_for(terminal) if args.format == "text" else None
@@ -75,6 +82,15 @@ def _read(selection: Selection, args: Arguments, terminal: Terminal) -> StatusRe
     )
     with session:
         return read_status(session, selection.specs, everything=not args.specs)
+
+
+def _at_work(selection: Selection, args: Arguments, terminal: Terminal) -> bool:
+    """Tell whether another command holds the lease, and so moves the work on."""
+    session = open_session(
+        selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
+    )
+    with session:
+        return lease_of(session).held
 
 
 def _result(report: StatusReport, terminal: Terminal, problems: tuple[Problem, ...]) -> Result:
