@@ -62,6 +62,19 @@ def test_answers_move_the_estimate_towards_what_is_used(served: Folder) -> None:
     assert abs(better["output_tokens"] / second_output - 1) < 0.05
 
 
+def test_a_region_without_a_price_is_not_guessed(served: Folder) -> None:
+    """Its price is unknown, and a budget refuses it; that of a known region is a tenth above."""
+    served.write("tickets.csv", ROWS)
+    prices = {}
+    for geo in ("global", "us", "mars"):
+        spec = SPEC.replace("claude-haiku-4-5", "claude-haiku-5-5")
+        served.write("specs/triage.yaml", f"{spec}params: {{inference_geo: {geo}}}\n")
+        prices[geo] = estimated(served)
+    assert prices["mars"]["usd"] is None
+    assert "No price of the region mars is known." in prices["mars"]["notes"]
+    assert float(prices["us"]["usd_max"]) > 1.05 * float(prices["global"]["usd_max"])
+
+
 @pytest.fixture
 def counting(project: MakeProject, emulator: MakeEmulator, tmp_path: Path) -> Folder:
     """Return a project that was never run, whose API is told to be short of rate once."""

@@ -43,6 +43,10 @@ class ModelPrices:
             return self.rates
         return self.above
 
+    def knows(self, geo: str | None) -> bool:
+        """Tell whether the price of a region is on record; that of none is."""
+        return geo is None or self.geo is None or geo in self.geo
+
     def geo_factor(self, geo: str | None) -> Decimal:
         """Return the factor of an ``inference_geo``; 1 when it is unset or not on record."""
         return Decimal(1) if geo is None else (self.geo or {}).get(geo, Decimal(1))

@@ -73,12 +73,14 @@ class Pricing:
 
     def _job(self) -> Job:
         spec, renderer, catalogue = self.spec, self.renderer, self.session.catalogue
+        geo, prices = spec.params.get("inference_geo"), catalogue.prices(spec.model)
+        known = prices is None or prices.knows(geo)
         facts, group = catalogue.facts().get(spec.model), renderer.grouping
         return Job(
             max_tokens=spec.max_tokens,
             tokenizer="new" if facts is None else facts.tokenizer,
-            prices=catalogue.prices(spec.model),
-            geo=spec.params.get("inference_geo"),
+            prices=prices if known else None,
+            geo=geo,
             prefix_chars=renderer.prefix_chars,
             cache_ttl=renderer.cache_ttl,
             group_ttl=None if group is None else group.ttl,
@@ -87,7 +89,10 @@ class Pricing:
             schema=renderer.sent_schema or renderer.form.schema,
             primer=self.waits and spec.primer == "auto",
             tool_tokens=_tool_tokens(spec.params, catalogue.model(spec.model)),
-            notes=renderer.notes,
+            notes=(
+                *renderer.notes,
+                *(() if known else (f"No price of the region {geo} is known.",)),
+            ),
         )
 
 
