@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -62,18 +63,20 @@ class PostgresServer:
         """Return the address of a database."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def restart(self, *, how: str = "immediate") -> None:
+    def restart(self) -> None:
         """Stop the server without warning, as a crash does, and start it again."""
-        _run("pg_ctl", "-D", self.folder / "data", "-m", how, "-w", "stop")
-        self.process.wait(timeout=30)
+        self._kill()
         self.process = _start(self.folder, self.port)
 
     def stop(self) -> None:
         """End it and remove its files."""
-        self.process.terminate()
-        _run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop", check=False)
-        self.process.wait(timeout=30)
+        self._kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kill(self) -> None:
+        # Not through pg_ctl, which waits for a child of ours that only we can reap.
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(timeout=30)
 
 
 def start_postgres(*, durable: bool = False) -> PostgresServer:
