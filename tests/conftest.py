@@ -1,4 +1,7 @@
-"""Servers that tests of a shared state need; each is started once per process, when first asked."""
+"""What all tests share: patience with a busy machine, and servers for tests of a shared state.
+
+Each server is started once per process, when first asked for.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from bucket_server import BucketServer
     from postgres_server import PostgresServer
+
+# How long drawing or trying an example takes says how busy the machine is, not whether it is right.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 
 @pytest.fixture(scope="session")
