@@ -242,6 +242,36 @@ def test_caching_that_loses_is_paid_no_more(served: Folder) -> None:
     assert paid - first == first - Decimal(loss["usd"])
 
 
+def test_a_prefix_that_nobody_caches_is_cheaper_cached(served: Folder) -> None:
+    """Following the advice costs about what it says, when the requests after the primer hit."""
+    served.write("batchspec.yaml", "version: 1\nname: bills\n")
+    plain = spec("plain", "claude-sonnet-5-5", 30, most=64, filler="Word " * 3000)
+    served.write("specs/plain.yaml", f"{plain}cache: off\n")
+    assert served.batchspec("run").code == 0
+    before = served.batchspec("cost", "--format", "json").json()
+    (advice,) = (a for a in before["advice"] if a["code"] == "cache-off")
+    first = Decimal(before["totals"]["usd"])
+    foretold = first - Decimal(advice["usd"])
+    assert 0 < foretold < first / 2, advice
+    served.write("specs/plain.yaml", f"{plain}cache: auto\n")
+    assert served.batchspec("run").code == 0
+    after = served.batchspec("cost", "--format", "json").json()
+    paid = Decimal(after["totals"]["usd"]) - first
+    assert abs(paid - foretold) < first / 5, (paid, foretold, first)
+    assert not [a for a in after["advice"] if a["code"] == "cache-off"]
+
+
+@pytest.mark.parametrize("filler", ["", "Word " * 200])
+def test_a_prefix_too_short_to_cache_is_not_told(served: Folder, filler: str) -> None:
+    """No advice is given that the model would not follow."""
+    served.write("batchspec.yaml", "version: 1\nname: bills\n")
+    plain = spec("plain", "claude-sonnet-5-5", 3, most=64, filler=filler)
+    served.write("specs/plain.yaml", f"{plain}cache: off\n")
+    assert served.batchspec("run").code == 0
+    told = served.batchspec("cost", "--format", "json").json()["advice"]
+    assert "cache-off" not in {advice["code"] for advice in told}
+
+
 def test_answers_that_were_cut_are_whole_with_a_higher_ceiling(served: Folder) -> None:
     """What was wasted is told; after raising max_tokens the same question is answered."""
     served.write(

@@ -65,7 +65,9 @@ def cost_text(spending: Spending, *, style: Style = PLAIN) -> str:
 def _wrapped(text: str) -> list[str]:
     """Return lines of at most 98 columns; what is to be typed is not torn apart."""
     whole = re.sub("`[^`]*`", lambda found: found[0].replace(" ", _WHOLE), text)
-    lines = textwrap.wrap(whole, 98, initial_indent="  ", subsequent_indent="    ")
+    lines = textwrap.wrap(
+        whole, 98, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+    )
     return [line.replace(_WHOLE, " ") for line in lines]
 
 

@@ -15,9 +15,11 @@ from batchspec.api.catalogue import Catalogue, Model
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.spending import Advice, Asked, Lengths, Sums, repriced, spending
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, money
+from batchspec.plan.estimate import PRIMED_HIT_RATE
 from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.model import Spec
 from batchspec.state.model import Submission
+from batchspec.workflow.cacheable import Cacheable
 
 LEAST_ANSWERS = 30
 """Fewer answers say nothing about the longest that is to be expected."""
@@ -74,12 +76,23 @@ class Evidence:
             )
 
 
-def advise(evidence: Evidence, spec: Spec, lengths: Lengths) -> Iterator[Advice]:
-    """Yield what one spec could save, the largest saving of each kind."""
+def advise(
+    evidence: Evidence, spec: Spec, lengths: Lengths, uncached: Cacheable | None
+) -> Iterator[Advice]:
+    """Yield what one spec could save, the largest saving of each kind.
+
+    Args:
+        evidence: What it is drawn from.
+        spec: The spec.
+        lengths: How long its answers were.
+        uncached: What its prompts share and nothing caches.
+    """
     sums = evidence.sums(spec.name)
     yield from _room(evidence.catalogue.prices(spec.model), spec, lengths)
     yield from _truncated(spec, lengths)
     yield from _cache(spec, sums)
+    if uncached is not None:
+        yield from _uncached(evidence, spec, sums, uncached)
     yield from _models(evidence, spec, sums)
 
 
@@ -130,6 +143,31 @@ def _cache(spec: Spec, sums: Sums) -> Iterator[Advice]:
         f"which cost ${money(loss)} more than no caching. `cache: off` saves that; batches "
         "that hit more often do too.",
         usd=loss,
+    )
+
+
+def _uncached(evidence: Evidence, spec: Spec, sums: Sums, uncached: Cacheable) -> Iterator[Advice]:
+    """Every request paid in full for what all of them share."""
+    prices = evidence.catalogue.prices(spec.model)
+    batches = sum(one.spec == spec.name for one in evidence.asked)
+    if prices is None or spec.primer != "auto" or not sums.succeeded:
+        return
+    rates = prices.rates_for(sums.token("input_tokens") // sums.succeeded)
+    primed = PRIMED_HIT_RATE * max(sums.succeeded - batches, 0)
+    paid = primed * rates.cache_read + (sums.succeeded - primed) * rates.cache_write_1h
+    saved = (sums.succeeded * rates.input - paid) * uncached.tokens * BATCH_FACTOR / _MILLION
+    saved *= prices.geo_factor(spec.params.get("inference_geo"))
+    if saved <= 0:
+        return
+    yield Advice(
+        code="cache-off",
+        spec=spec.name,
+        message=f"The requests begin with about {uncached.tokens:,} tokens that are the same in "
+        f"all of them, and {spec.model} caches from {uncached.least:,} on. With `cache: auto` and "
+        f"its primer batch, {sums.succeeded:,} answers would have cost about "
+        f"${money(sums.usd - saved)} instead of ${money(sums.usd)}, if {PRIMED_HIT_RATE:.0%} of "
+        "the requests after the primer hit. Changing it asks every item again.",
+        usd=saved,
     )
 
 

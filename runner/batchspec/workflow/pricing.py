@@ -66,7 +66,7 @@ class Pricing:
         job = self._job()
         known = Calibration()
         if items.requests and self.reader is not None:
-            known = _past(self.session, self.engine, self.spec, job, self.reader)
+            known = past_answers(self.session, self.engine, self.spec, job.tokenizer, self.reader)
         if counted:
             known = by_count(known, counted, job.tokenizer)
         return estimate(items.sizes(step_chars(job, known)), job, known)
@@ -107,8 +107,12 @@ class _Sampled:
     files that were uploaded, which says nothing of their size."""
 
 
-def _past(
-    session: Session, engine: Engine, spec: Spec, job: Job, reader: LedgerReader
+def past_answers(
+    session: Session,
+    engine: Engine,
+    spec: Spec,
+    tokenizer: Literal["old", "new"],
+    reader: LedgerReader,
 ) -> Calibration:
     """Return what the newest answers of a spec say; damaged parts of the state say nothing."""
     collected = [
@@ -116,19 +120,17 @@ def _past(
         for submission in reader.submissions((SubmissionState.COLLECTED,))
         if submission.spec == spec.name and submission.segment and submission.results
     ]
-    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1], job.tokenizer))
+    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1], tokenizer))
     comparable = [one for one in found if one.model == spec.model]
     if not comparable:
         facts = session.catalogue.facts()
         comparable = [
-            one
-            for one in found
-            if one.model in facts and facts[one.model].tokenizer == job.tokenizer
+            one for one in found if one.model in facts and facts[one.model].tokenizer == tokenizer
         ]
     try:
         answers = answer_files(session, [one.submission for one in comparable])
         asked = _asked(engine, comparable, read_baseline(session.baseline(spec.name)))
-        return calibrate(engine, answers, asked, CHARS_PER_TOKEN[job.tokenizer])
+        return calibrate(engine, answers, asked, CHARS_PER_TOKEN[tokenizer])
     except (StateFailure, DiskFailure):
         return Calibration()
 

@@ -20,6 +20,7 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import OPEN, Submission
 from batchspec.workflow.advice import Evidence, advise
+from batchspec.workflow.cacheable import cacheable
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 
@@ -44,7 +45,7 @@ def read_spending(session: Session, specs: Sequence[LoadedSpec], *, everything: 
     asked = asked_of(session, reader, counted, specs)
     with session.engine() as engine:
         groups = spending(engine, asked, session.catalogue)
-        advice = _advice(session, engine, asked, specs, counted)
+        advice = _advice(session, engine, reader, asked, specs)
     return _report(session, groups, _in_flight(counted), advice)
 
 
@@ -100,15 +101,22 @@ def _in_flight(submissions: Sequence[Submission]) -> InFlight:
 def _advice(
     session: Session,
     engine: Engine,
+    reader: LedgerReader,
     asked: Sequence[Asked],
     specs: Sequence[LoadedSpec],
-    submissions: Sequence[Submission],
 ) -> tuple[Advice, ...]:
     found = lengths(engine, asked, session.catalogue.prices)
     evidence = Evidence(engine=engine, asked=asked, catalogue=session.catalogue)
     own = (
-        advise(evidence, loaded.spec, found[loaded.spec.name])
+        advise(
+            evidence,
+            loaded.spec,
+            found[loaded.spec.name],
+            cacheable(session, engine, loaded, reader),
+        )
         for loaded in specs
         if loaded.spec.name in found
     )
+    tags = {one.tag for one in asked}
+    submissions = [one for one in reader.submissions() if one.tag in tags]
     return (*(advice for some in own for advice in some), *evidence.hours(submissions))
