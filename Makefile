@@ -47,8 +47,10 @@ demo: $(READY)
 	else echo 'Type `make demo` again: nothing is submitted, and every output byte stays the same.'; \
 	fi
 
+# A test that hangs where not even its timeout reaches it ends its worker, by name.
 test: $(READY)
-	@$(BIN)/pytest -n 2 -m 'not crash_long'
+	@$(BIN)/pytest -n 2 -m 'not crash_long' \
+	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
 check: $(READY)
 	@$(BIN)/ruff format --check --quiet .

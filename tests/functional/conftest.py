@@ -16,6 +16,7 @@ from batchspec.emulator.server import EmulatorSettings, RunningEmulator, start_e
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+    from types import TracebackType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,24 @@ class Finished:
     def json(self) -> Any:
         """Return stdout as JSON."""
         return json.loads(self.out)
+
+
+class RunningCommand(subprocess.Popen[str]):
+    """A program that runs beside the test, and is killed where a ``with`` is left by a failure.
+
+    Without that the failure would wait for the program's end, which may never come.
+    """
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the pipes and wait for the end."""
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +80,9 @@ class Folder:
 
     def start(
         self, *args: str | Path, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[str]:
+    ) -> RunningCommand:
         """Start a command line and leave it running; the test ends it."""
-        return subprocess.Popen(
+        return RunningCommand(
             self.command(*args),
             cwd=self.root,
             env=self.environ | dict(env or {}),

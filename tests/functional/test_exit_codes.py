@@ -248,9 +248,11 @@ def test_interrupted_run_resumes_without_paying_twice(
     for stop in (signal.SIGINT, signal.SIGTERM):
         with folder.start("run") as process:
             assert process.stderr is not None
-            for line in process.stderr:
-                if "waiting for batches" in line:
-                    break
+            said = ""
+            while "waiting: " not in said:
+                line = process.stderr.readline()
+                assert line, said
+                said += line
             process.send_signal(stop)
             out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (130, "")
