@@ -78,9 +78,7 @@ class Folder:
         )
         return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
 
-    def start(
-        self, *args: str | Path, env: Mapping[str, str] | None = None
-    ) -> RunningCommand:
+    def start(self, *args: str | Path, env: Mapping[str, str] | None = None) -> RunningCommand:
         """Start a command line and leave it running; the test ends it."""
         return RunningCommand(
             self.command(*args),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from batchspec.inputs.sql_errors import AuthorSqlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     import pyarrow as pa
 
@@ -274,7 +276,8 @@ class Engine:
         timer.daemon = True
         timer.start()
         try:
-            yield
+            with _signals_stop(cursor):
+                yield
         except duckdb.InterruptException:
             raise AuthorSqlError(
                 f"The query took longer than {self._timeout:g} seconds and was stopped."
@@ -295,6 +298,34 @@ class Engine:
             raise
         finally:
             timer.cancel()
+
+
+@contextmanager
+def _signals_stop(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a signal that asks the program to stop end the cursor's query first.
+
+    DuckDB looks for signals, but then waits for its other threads, which work on to the query's
+    end unless they are told.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        cursor.interrupt()
+        handler = former[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    ours = {number: handler for number, handler in former.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def _make_scratch(temp: Path) -> Path:

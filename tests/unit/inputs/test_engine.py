@@ -156,21 +156,23 @@ def test_a_query_that_takes_too_long_is_stopped(root: Path, tmp_path: Path) -> N
     assert not [thread for thread in threading.enumerate() if "Timer" in thread.name]
 
 
-def test_an_interrupted_query_is_no_bug(shared: Engine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_query_is_no_bug(shared: Engine, number: int) -> None:
     """A signal that asks the program to stop does so in the middle of a query too."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGUSR1, stop)
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1))
+    former = signal.signal(number, stop)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), number))
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             shared.execute("SELECT count(*) FROM range(1000000000000) WHERE range % 7 = 3")
+        assert signal.getsignal(number) is stop
     finally:
         timer.join()
-        signal.signal(signal.SIGUSR1, former)
+        signal.signal(number, former)
     assert shared.one("SELECT 1") == (1,)
 
 

@@ -68,13 +68,13 @@ def test_the_length_of_answers(
     evidence: Evidence, most: int, changes: dict[str, Any], codes: list[str]
 ) -> None:
     """Room is named when a tighter ceiling would have cut nothing; cut answers go first."""
-    found = list(advise(evidence, spec(most), lengths(**changes)))
+    found = list(advise(evidence, spec(most), lengths(**changes), None))
     assert [advice.code for advice in found] == codes
 
 
 def test_a_tighter_ceiling_in_numbers(evidence: Evidence) -> None:
     """A quarter above the longest answer, rounded up; the difference is output at batch price."""
-    (advice,) = advise(evidence, spec(4096), lengths())
+    (advice,) = advise(evidence, spec(4096), lengths(), None)
     assert "With 384 none of them would have been cut" in advice.message
     assert Decimal(4096 - 384) * 5 / 2 / 1_000_000 * 1000 == Decimal("9.28")
     assert "falls by $9.2800 per 1,000 requests" in advice.message
