@@ -6,7 +6,7 @@ import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse
+from starlette.responses import StreamingResponse
 
 from batchspec.emulator.clock import rfc3339
 from batchspec.emulator.draws import make_id
@@ -14,6 +14,7 @@ from batchspec.emulator.errors import ApiError, json_response
 from batchspec.emulator.gate import Call, Prepared
 from batchspec.emulator.multipart import Form, read_form
 from batchspec.emulator.paging import page_limit
+from batchspec.emulator.results import file_blocks
 
 if TYPE_CHECKING:
     import sqlite3
@@ -290,7 +291,9 @@ async def download_file(call: Call) -> Prepared:
             raise ApiError(
                 400, f"File is not downloadable: {record.id}", code="file_not_downloadable"
             )
-        return FileResponse(emulator.files.folder / record.id, media_type=record.mime_type)
+        content = emulator.files.folder / record.id
+        size = {"content-length": str(content.stat().st_size)}
+        return StreamingResponse(file_blocks(content), headers=size, media_type=record.mime_type)
 
     return Prepared(act)
 

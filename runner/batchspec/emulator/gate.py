@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from batchspec.emulator.clock import http_date
 from batchspec.emulator.errors import ApiError, error_response
@@ -228,7 +228,7 @@ def _status(call: Call, fault: Fault) -> Response:
 
 
 def _torn(response: Response, fault: Fault) -> Response:
-    if isinstance(response, StreamingResponse | FileResponse):
+    if isinstance(response, StreamingResponse):
         return response
     body = bytes(response.body)
     part = body[: int(len(body) * fault.options["at"])]

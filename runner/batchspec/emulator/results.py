@@ -36,10 +36,11 @@ def results_response(path: Path, firing: Firing) -> Response:
         return _unfinished(path, firing, truncation.kind, truncation.options["lines"])
     if any(True for _ in firing.of(*_LINE_FAULTS)):
         return StreamingResponse(_joined(faulty_lines(path, firing)), media_type=MEDIA_TYPE)
-    return StreamingResponse(_blocks(path), media_type=MEDIA_TYPE)
+    return StreamingResponse(file_blocks(path), media_type=MEDIA_TYPE)
 
 
-async def _blocks(path: Path) -> AsyncIterator[bytes]:
+async def file_blocks(path: Path) -> AsyncIterator[bytes]:
+    """Yield the bytes of a file; it is closed when the last of them are taken."""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             yield block
