@@ -93,9 +93,11 @@ def test_a_run_names_who_where_and_what(folder: Folder) -> None:
     expected = (
         rf"{MOMENT}  run  \S+ +{commit[:7]}\*  exit 4, \S+ s\n"
         r"    words: nothing submitted\n"
+        r"    plan [0-9a-f]{12}\n"
         r"    ended by over-budget\n"
         rf"{MOMENT}  run  octocat +{commit[:7]}   done, \S+ s\n"
         r"    words: 1 batch of 2 requests, at most \$0\.\d+, 1 batch collected\n"
+        r"    plan [0-9a-f]{12}\n"
         r"    https://github.com/acme/jobs/actions/runs/77\n"
     )
     assert re.fullmatch(expected, shown.out), shown.out
@@ -119,8 +121,39 @@ def test_a_saved_plan_is_named_and_stays_fresh(folder: Folder) -> None:
     newest = folder.batchspec("history", "--limit", "1", "--format", "json").json()
     assert newest["total"] == 3
     (run,) = newest["runs"]
+    saved = json.loads(folder.read("plan.json"))
     assert run["command"] == "apply"
-    assert run["plan_digest"] == json.loads(folder.read("plan.json"))["digest"]
+    assert run["plan_digest"] == run["saved_plan_digest"] == saved["digest"]
+    assert run["digests"] == {"words": saved["specs"][0]["digests"]}
+    assert f"    plan {saved['digest'][7:19]}, as saved\n" in folder.batchspec("history").out
+
+
+def test_a_run_names_the_plan_that_it_made(folder: Folder) -> None:
+    """Its digests of spec and inputs are those that a plan shows; who asks nothing has none."""
+    (planned,) = folder.batchspec("plan", "--format", "json").json()["specs"]
+    assert folder.batchspec("run").code == 0
+    assert folder.batchspec("run").code == 0
+    again, first = folder.batchspec("history", "--format", "json").json()["runs"]
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", first["plan_digest"])
+    assert (first["saved_plan_digest"], first["digests"]) == (None, {"words": planned["digests"]})
+    assert (again["plan_digest"], again["digests"]) == (None, {})
+    run = next(event for event in audit(folder) if event["kind"] == "run")
+    assert run["plan_digest"] == first["plan_digest"]
+
+
+def test_a_fresh_plan_in_the_place_of_a_stale_one_is_named(folder: Folder) -> None:
+    """The history has both: which was reviewed, and which was submitted instead."""
+    assert folder.batchspec("plan", "--out", "plan.json").code == 0
+    saved = json.loads(folder.read("plan.json"))
+    folder.write("specs/words.yaml", SPEC.replace("Say", "Cry"))
+    assert folder.batchspec("apply", "plan.json").code == 4
+    assert folder.batchspec("apply", "plan.json", "--if-stale", "replan").code == 0
+    applied, refused = folder.batchspec("history", "--format", "json").json()["runs"]
+    assert applied["saved_plan_digest"] == refused["plan_digest"] == saved["digest"]
+    assert applied["plan_digest"] not in {saved["digest"], None}
+    assert applied["digests"]["words"]["spec"] != saved["specs"][0]["digests"]["spec"]
+    shown = f", in the place of the saved {saved['digest'][7:19]}, which was stale\n"
+    assert shown in folder.batchspec("history").out
 
 
 def test_an_audit_has_every_step(folder: Folder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -88,6 +89,15 @@ def document_digest(document: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in document.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def own_digest(plan: Plan) -> str:
+    """Return the digest of a plan without its list of changes, which a run does not make.
+
+    The digest of each spec's inputs stands for them: it covers every item's question.
+    """
+    bare = [replace(spec, changes=(), reworded=()) for spec in plan.specs]
+    return str(plan_document(replace(plan, specs=tuple(bare)))["digest"])
 
 
 def encode(document: Mapping[str, Any]) -> bytes:

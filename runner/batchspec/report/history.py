@@ -22,6 +22,8 @@ _FINE = Decimal("0.000001")
 _COLUMNS = 80
 _COMMIT = 7
 """Hex digits of a commit that people are shown."""
+_DIGEST = 12
+"""Hex digits of a plan's digest that people are shown."""
 _ACTOR = 18
 _SPECS = 40
 """Characters of the names of specs that a line has room for."""
@@ -69,12 +71,27 @@ def ending(run: PastRun) -> str:
 def _details(run: PastRun) -> Iterator[str]:
     record = run.record
     yield f"{subject(run)}: {work(run)}"
+    yield from plan_line(run)
     if record.failure:
         yield clean_line(f"ended by {record.failure}", _COLUMNS - 4)
     if record.detail:
         yield clean_line(f"reason: {record.detail}", _COLUMNS - 4)
     if record.ci_url:
         yield clean_line(record.ci_url)  # whole: a part of an address leads nowhere
+
+
+def plan_line(run: PastRun) -> Iterator[str]:
+    """Yield by which plan a command went, if something was to be submitted."""
+    record = run.record
+    made, saved = _digest(record.plan_digest), _digest(record.saved_plan_digest)
+    if made and saved and made != saved:
+        yield f"plan {made}, in the place of the saved {saved}, which was stale"
+    elif made:
+        yield f"plan {made}{', as saved' if saved else ''}"
+
+
+def _digest(text: str) -> str:
+    return clean_line(text.removeprefix("sha256:")[:_DIGEST])
 
 
 def subject(run: PastRun) -> str:
@@ -135,6 +152,8 @@ def _run_json(run: PastRun) -> dict[str, Any]:
         "version": record.version,
         "detail": record.detail or None,
         "plan_digest": record.plan_digest or None,
+        "saved_plan_digest": record.saved_plan_digest or None,
+        "digests": record.digests,
         "items": record.items,
         "requests": record.requests,
         "usd_max": _usd(record.usd_max),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -65,7 +65,13 @@ class RunRecord:
     detail: str = ""
     """What the command was given as a reason; empty: nothing."""
     plan_digest: str = ""
-    """Digest of the saved plan that it applied; empty: it made its own."""
+    """Digest of the plan that it went by: of the saved one that it applied, else of its own;
+    empty: nothing was to be submitted."""
+    saved_plan_digest: str = ""
+    """Digest of the saved plan that it was given; empty: none. Another one than `plan_digest`: that
+    plan was stale, and a fresh one was submitted in its place."""
+    digests: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Of each spec that was to submit something, those of its plan: of the spec, of its inputs."""
     items: int | None = None
     """Items that its first plan submitted; None: it did not get so far."""
     requests: int | None = None

@@ -11,6 +11,7 @@ from typing import Final
 
 import batchspec
 from batchspec.errors import DiskFailure, Failure, StateFailure
+from batchspec.plan.document import own_digest
 from batchspec.plan.model import Plan
 from batchspec.state.history import RunRecord
 from batchspec.state.ledger import Ledger
@@ -48,19 +49,28 @@ class Recording:
 
         Args:
             plan: The plan.
-            digest: Digest of the saved plan that is applied.
+            digest: Digest of the saved plan that is applied; empty: there is none.
         """
-        most = [spec.estimate.usd_max for spec in plan.specs if spec.requests]
+        asking = [spec for spec in plan.specs if spec.requests]
+        most = [spec.estimate.usd_max for spec in asking]
         known = [usd for usd in most if usd is not None]
+        bound = asking if self.record.command != "collect" else []
         self.record = replace(
             self.record,
-            plan_digest=digest,
+            plan_digest=digest or (own_digest(plan) if bound else ""),
+            saved_plan_digest=digest,
+            digests={spec.name: dict(sorted(spec.digests.items())) for spec in bound},
             items=sum(spec.counts.submit for spec in plan.specs),
             requests=sum(spec.requests for spec in plan.specs),
             usd_max=sum(known, Decimal(0)) if len(known) == len(most) else None,
         )
         if self.record.requests:
             self.write()
+
+    def replanned(self, plan: Plan) -> None:
+        """Add that a fresh plan is submitted in the place of the saved one, which was stale."""
+        self.record = replace(self.record, plan_digest=own_digest(plan))
+        self.write()
 
     def write(self) -> None:
         """Make what is known so far durable."""

@@ -132,10 +132,15 @@ class Rounds:
         return upstream_of(self.session, job.loaded, self._plan_of)
 
     def _bound(self, job: Job, planned: Planned) -> SpecPlan:
-        """Return a job's plan; where others read its output, with the digest of its items."""
+        """Return a job's plan, with the digest of its items where that is read.
+
+        The history keeps it of what is about to be submitted, and specs that need this one compare
+        it with that of the output.
+        """
         plan = planned.plan
         read = any(job.name in other.loaded.spec.needs for other in self._jobs.values())
-        if not read or plan.requests or "inputs" in plan.digests:
+        submits = job.round == 1 and self.options.submit and plan.requests
+        if "inputs" in plan.digests or not (submits or (read and not plan.requests)):
             return plan
         return replace(plan, digests={**plan.digests, "inputs": planned.items.inputs_digest()})
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from batchspec.api.client import warm_up
 from batchspec.errors import AgainstPolicy, OverBudget
 from batchspec.events import Event, Notice, Progress, RetryRound, Waiting
+from batchspec.plan.model import Plan
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import ClaimConflict
@@ -99,8 +100,7 @@ class _Run:
         self.recording.planned(plan, self.options.plan_digest)
         if not has_errors(self.problems):
             if self.options.expect is not None:
-                told = self.options.expect(plan)
-                yield from [Notice(message=told, warning=True)] if told else []
+                yield from self._agree(self.options.expect(plan), plan)
             self._keep_budgets()
             if open_before or any(job.chunks for job in self.jobs):
                 yield from self._work()
@@ -113,6 +113,12 @@ class _Run:
         problems = tuple(self.left_out + self.problems)
         self.recording.exit_code = self._exit_code()
         return RunResult(exit_code=self.recording.exit_code, problems=problems, plan=plan)
+
+    def _agree(self, instead: str, plan: Plan) -> Generator[Event, None, None]:
+        """Tell, and record, that another plan is submitted than the saved one."""
+        if instead:
+            self.recording.replanned(plan)
+            yield Notice(message=instead, warning=True)
 
     def _leave_out_broken(self) -> None:
         """Go on without specs that cannot be planned: paid answers are taken in all the same.
