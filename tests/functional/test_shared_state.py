@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,23 @@ def test_what_one_machine_paid_for_another_has(team: Team) -> None:
     assert second.batchspec("status").code == 0
     assert "echo: Say red." in second.batchspec("show", "words", "1").out
     assert not (second.root / ".batchspec/state").exists()
+
+
+def test_a_fresh_checkout_says_what_changed(team: Team) -> None:
+    """The items of the last plan are shared: an edited row is no new one on another machine."""
+    first, second = team(2)
+    assert first.batchspec("run", "--detach").code == 0
+    edited = SPEC.replace("red", "green").replace("2, word: blue", "3, word: pink")
+    second.write("specs/words.yaml", edited)
+    (spec,) = second.batchspec("plan", "--format", "json").json()["specs"]
+    assert [(c["key"], c["action"], c["reason"]) for c in spec["changes"]] == [
+        (1, "submit", "input"),
+        (3, "submit", "new"),
+        (2, "removed", None),
+    ]
+    assert (
+        "changed since the last applied plan: input" in second.batchspec("show", "words", "1").out
+    )
 
 
 def test_what_one_machine_submits_another_collects(team: Team) -> None:
@@ -145,6 +163,41 @@ def test_a_local_state_moves_into_the_shared_one(team: Team) -> None:
         assert "sending" not in again.err
         assert folder.read("out/words.jsonl") == output
     assert second.batchspec("verify").code == 0
+
+
+def moved_by_pieces(folder: Folder, store: Path) -> None:
+    """Kill `state migrate` at one moment after the other, each time a little later."""
+    moments = ("segment:2", "ledger:1", "items:1", "recorded:1")
+    for moment in moments:
+        at = {"BATCHSPEC_CRASH_AT": f"migrate:{moment}"}
+        killed = folder.batchspec("state", "migrate", env=at)
+        assert killed.code == -signal.SIGKILL, f"{moment}: {killed.err}"
+        assert (folder.root / ".batchspec/state/ledger.db").exists(), moment
+    assert len(list(store.rglob("*.jsonl.zst"))) == 4
+
+
+@pytest.mark.slow
+def test_a_migration_that_is_killed_is_done_again(team: Team, tmp_path: Path) -> None:
+    """At whatever moment: nothing is lost, nothing is there twice, and nothing is paid again."""
+    first, second = team(2)
+    shared = first.read("batchspec.yaml")
+    first.write("batchspec.yaml", "version: 1\nname: words\n")
+    assert first.batchspec("run").code == 0
+    first.write("specs/words.yaml", SPEC.replace("red", "green"))
+    assert first.batchspec("run", "--detach").code == 0
+    first.write("specs/words.yaml", SPEC)
+    first.write("batchspec.yaml", shared)
+    moved_by_pieces(first, tmp_path / "store")
+    done = first.batchspec("state", "migrate", "--format", "json")
+    assert done.code == 0, done.err
+    assert done.json()["submissions"] == 2
+    for folder in (second, first):
+        again = folder.batchspec("run")
+        assert (again.code, "sending" in again.err) == (0, False), again.err
+    assert second.batchspec("verify").code == 0
+    assert second.read("out/words.jsonl") == first.read("out/words.jsonl")
+    known = second.batchspec("status", "--format", "json").json()
+    assert (known["answers"], known["collected"]) == ({"succeeded": 3}, 2)
 
 
 def test_two_states_are_never_mixed(team: Team) -> None:

@@ -31,6 +31,7 @@ from batchspec.problems import Problem
 from batchspec.spec.words import listing
 from batchspec.state.model import Submission, Verdict
 from batchspec.state.writer import SqlLedger
+from batchspec.workflow.baselines import share_baseline
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
@@ -90,6 +91,7 @@ def finish(
         ledger.recheck(verdicts)
     reached("outputs")
     planned.items.write_baseline(session.baseline(job.name))
+    share_baseline(session, job.name)
     yield job.done
     return tuple(problems)
 

@@ -27,6 +27,7 @@ from batchspec.spec.headers import headers_of
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
+from batchspec.workflow.baselines import fetch_baseline
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
 from batchspec.workflow.counting import Counted, count_sample, drained
@@ -215,6 +216,7 @@ def plan_one(
         problems += preflight(engine, session.project.root, loaded, table, renderer.form)
     if renderer is None or has_errors(problems):
         return None, problems
+    fetch_baseline(session, loaded.spec.name)
     known = None if reader is None else reader.export_known(session.cache_dir)
     items, found = diff_items(
         engine,

@@ -23,6 +23,7 @@ from batchspec.prompt.request import ItemError, Renderer, compile_prompt
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.ledger import LedgerReader
+from batchspec.workflow.baselines import fetch_baseline
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.former import former_requests
@@ -134,6 +135,7 @@ def _view(
         prices = session.catalogue.prices(loaded.spec.model)
         asked = history(engine, files, digest[:16], prices)
     standing = next((a for a in asked if known is not None and a.submission == known.tag), None)
+    fetch_baseline(session, loaded.spec.name)
     explained = explain_item(
         engine,
         row,

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import zstandard
 
+from batchspec.crashpoints import reached
 from batchspec.durable import disk_errors, publish
 from batchspec.errors import Refused, StateFailure, UsageFailure
 from batchspec.state.copying import copy_ledger
@@ -19,6 +20,7 @@ from batchspec.state.segments import FolderSegments
 from batchspec.state.shared_segments import SharedSegments
 from batchspec.state.sqlite import SqliteLedger, SqliteReader
 from batchspec.state.writer import SqlLedger
+from batchspec.workflow.baselines import share_baseline
 from batchspec.workflow.context import Session
 from batchspec.workflow.recording import recorded
 
@@ -136,6 +138,7 @@ def migrate_state(session: Session, source: Path) -> tuple[int, Path]:
     with closing(local), held(local, source, "state migrate", session.clock):
         _check(source)
         count = _take_over(session, source, "state migrate")
+        reached("migrate:recorded")
     return count, _set_aside(source)
 
 
@@ -158,6 +161,7 @@ def _take_over(session: Session, folder: Path, command: str) -> int:
             _refuse_other(session, ledger)
             _upload(session, folder, source)
             copy_ledger(source.database, ledger.database)
+            reached("migrate:ledger")
         elif ledger.serial <= source.serial:
             raise StateFailure(
                 f"The shared state is older than the one in {folder}, of which it is a copy.",
@@ -169,6 +173,9 @@ def _take_over(session: Session, folder: Path, command: str) -> int:
         for path in (folder / "items").glob("*.*"):
             (session.state_dir / "items").mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, session.state_dir / "items" / path.name)
+    for path in (folder / "items").glob("*.items.json"):
+        share_baseline(session, path.name.removesuffix(".items.json"))
+    reached("migrate:items")
     with session.writer(command) as ledger, recorded(session, ledger, command):
         return count
 
@@ -191,6 +198,7 @@ def _upload(session: Session, folder: Path, source: LedgerReader) -> None:
     for name in sorted(named.intersection(segments.names())):
         if isinstance(shared, SharedSegments):
             shared.upload(name, segments.path(name))
+            reached("migrate:segment")
 
 
 def _unpack(source: Path, folder: Path) -> None:

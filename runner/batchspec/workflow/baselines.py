@@ -1,0 +1,113 @@
+"""The items of the last applied plan, which the next plan is compared with: here, and for a team.
+
+Of a shared state they lie beside the segments, so that a fresh checkout says what changed, as the
+machine does that ran the spec last. They are a cache there, too: whatever cannot be stored, read or
+proved whole is done without, and no command fails for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from batchspec.durable import disk_errors, publish, write_file
+from batchspec.errors import EnvironmentFailure
+from batchspec.state.objects import Objects
+from batchspec.workflow.context import Session
+from batchspec.workflow.job import Job
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def promote_baseline(session: Session, job: Job) -> None:
+    """Make the items of the plan that is being submitted the ones the next plan compares with."""
+    pending, current = session.baseline(job.name, pending=True), session.baseline(job.name)
+    for source, target in zip(pending.files(), current.files(), strict=True):
+        if source.exists():
+            source.replace(target)
+    job.applied = True
+    share_baseline(session, job.name)
+
+
+def share_baseline(session: Session, spec: str) -> None:
+    """Store the items of a spec's last applied plan where the team finds them, if they are new."""
+    objects = _shared(session)
+    if objects is None:
+        return
+    paths = session.baseline(spec)
+    with contextlib.suppress(EnvironmentFailure, OSError):
+        sidecar = paths.sidecar.read_bytes()
+        mine, theirs = _sha256(sidecar), _sha256(objects.read_note(_note(spec)))
+        if not mine or mine == theirs:
+            return
+        objects.put(_name(spec, mine), paths.items, mine)
+        objects.write_note(_note(spec), sidecar)
+        if theirs:
+            objects.discard(_name(spec, theirs))
+
+
+def fetch_baseline(session: Session, spec: str) -> None:
+    """Get the items that the team last applied, unless they are those that this machine has."""
+    objects = _shared(session)
+    if objects is None:
+        return
+    paths = session.baseline(spec)
+    sidecar = objects.read_note(_note(spec))
+    wanted = _sha256(sidecar)
+    if not wanted or wanted == _sha256(_bytes(paths.sidecar)):
+        return
+    with contextlib.suppress(EnvironmentFailure, OSError):
+        paths.items.parent.mkdir(parents=True, exist_ok=True)
+        temporary = paths.items.with_name(f".{paths.items.name}.fetched")
+        try:
+            size = write_file(temporary, objects.pieces(_name(spec, wanted)))
+            if _digest(temporary) == wanted:
+                with disk_errors(f"write {paths.items.name}"):
+                    publish(temporary, paths.items, size=size)
+                write_file(paths.sidecar, [sidecar])
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _shared(session: Session) -> Objects | None:
+    """Return the team's store; None: there is none, or a sample is run, which is one's own."""
+    if session.team is None or session.sampled:
+        return None
+    try:
+        return session.team.objects()
+    except EnvironmentFailure:
+        return None
+
+
+def _note(spec: str) -> str:
+    return f"items.{spec}.json"
+
+
+def _name(spec: str, sha256: str) -> str:
+    return f"items.{spec}.{sha256}.parquet"
+
+
+def _sha256(sidecar: bytes) -> str:
+    """Return the digest of the items that a sidecar is about; empty when it is none."""
+    try:
+        found = str(orjson.loads(sidecar)["sha256"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return found if _SHA256.fullmatch(found) else ""
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
