@@ -94,6 +94,19 @@ def test_the_head_of_every_form(desk: Folder) -> None:
     assert "`batchspec apply plan.json --emulate --env small` submits it." in saved.err
 
 
+def test_money_is_told_of_one_environment(desk: Folder) -> None:
+    """`cost` and `report` name it, in every form; without one there is nothing to name."""
+    assert desk.batchspec("run", "--emulate", "--env", "dev").code == 0
+    shown = desk.batchspec("cost", "--emulate", "--env", "dev")
+    assert shown.out.startswith("Environment dev.\nSpent $0."), shown.out
+    nothing = desk.batchspec("cost", "--emulate", "--env", "prod")
+    assert nothing.out.startswith("Environment prod.\nNothing was collected yet, ")
+    report = desk.batchspec("report", "--emulate", "--env", "dev", "--format", "json").json()
+    assert report["cost"]["environment"] == "dev"
+    assert "Environment <strong>dev</strong>." in desk.read("report.html")
+    assert "environment" not in desk.batchspec("cost", "--emulate", "--format", "json").json()
+
+
 def test_a_plan_of_another_environment_is_stale(desk: Folder) -> None:
     """4: what was reviewed for prod is not applied anywhere else."""
     desk.batchspec("plan", "--emulate", "--env", "prod", "--out", "plan.json")

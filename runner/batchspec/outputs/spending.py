@@ -149,6 +149,8 @@ class Spending:
     prices_as_of: dt.date
     """The day of the shipped prices."""
     emulated: bool
+    environment: str | None = None
+    """The project's environment whose state it is; None: that of none."""
 
 
 def spending(engine: Engine, asked: Sequence[Asked], catalogue: Catalogue) -> tuple[Group, ...]:

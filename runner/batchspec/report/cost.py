@@ -46,9 +46,10 @@ def total(groups: tuple[Group, ...]) -> Sums:
 def cost_text(spending: Spending, *, style: Style = PLAIN) -> str:
     """Return the summary for a person, at most 100 columns wide."""
     sums = total(spending.groups)
+    lines = [] if spending.environment is None else [f"Environment {spending.environment}."]
     if not sums.answers and not spending.in_flight.requests:
-        return "Nothing was collected yet, so nothing was spent.\n"
-    lines = [*_head(spending, sums), ""]
+        return "\n".join([*lines, "Nothing was collected yet, so nothing was spent.\n"])
+    lines += [*_head(spending, sums), ""]
     for by in BREAKDOWNS:
         parts = broken_down(spending.groups, by)
         if len(parts) > 1 or by == "spec":
@@ -116,6 +117,7 @@ def cost_json(spending: Spending) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "emulated": spending.emulated,
+        **({} if spending.environment is None else {"environment": spending.environment}),
         "prices_as_of": spending.prices_as_of.isoformat(),
         "totals": _sums_json(total(spending.groups)),
         "in_flight": {

@@ -52,12 +52,14 @@ def read_spending(session: Session, specs: Sequence[LoadedSpec], *, everything: 
 def _report(
     session: Session, groups: tuple[Group, ...], in_flight: InFlight, advice: tuple[Advice, ...]
 ) -> Spending:
+    environment = session.project.environment
     return Spending(
         groups=groups,
         in_flight=in_flight,
         advice=advice,
         prices_as_of=session.catalogue.as_of,
         emulated=session.emulated,
+        environment=None if environment is None else environment.name,
     )
 
 
