@@ -23,7 +23,8 @@ from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Action, JsonKey, Outcome, Reason
 from batchspec.plan.questions import Spool
 from batchspec.plan.reasons import action_expression, changed_files, reason_of_parts
-from batchspec.plan.render import COLUMNS, RenderJob, Renders
+from batchspec.plan.render import RenderJob, Renders
+from batchspec.plan.rendered import drop_rendered, keep_rendered, no_rendered
 from batchspec.problems import Problem
 from batchspec.spec.model import Spec
 
@@ -246,15 +247,14 @@ class _Diff:
             odd = f"{self.prefix}_odd WHERE action = '{Action.SUBMIT}'"
             wanted += f" UNION ALL SELECT key_json, row_digest FROM {odd}"
         self._view("wanted", wanted)
-        columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-        self.engine.execute(f"CREATE OR REPLACE TABLE {self.prefix}_rendered ({columns})")
-        count = self._count("wanted")
+        rendered, count = f"{self.prefix}_rendered", self._count("wanted")
         if not count:
+            no_rendered(self.engine, rendered)
             return
         relation = None if count == self.table.count else f"{self.prefix}_wanted"
         try:
-            for chunk in self.job.chunks(row_select(self.engine, self.table, relation)):
-                self.engine.append(f"{self.prefix}_rendered", chunk)
+            rows = row_select(self.engine, self.table, relation)
+            keep_rendered(self.engine, rendered, self.job.chunks(rows))
         except AuthorSqlError as error:
             self.problems = (_unreadable(error),)
             return
@@ -322,8 +322,8 @@ class _Diff:
             f" THEN '{Reason.RETRY}' ELSE {reason} END AS reason FROM (SELECT *,"
             f" {self._action(options)} AS action FROM ({fresh} UNION ALL {odd})) d {before}",
         )
-        for name in ("odd", "rendered"):
-            self.engine.execute(f"DROP TABLE {self.prefix}_{name}")
+        self.engine.execute(f"DROP TABLE {self.prefix}_odd")
+        drop_rendered(self.engine, f"{self.prefix}_rendered")
         base = self.reused
         unchanged = (
             ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -43,11 +44,17 @@ _REASONS = (
 """The contract's six first; what came later follows."""
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return the plan in the shape and key order of `schemas/plan.schema.json`, ``digest`` last."""
+def plan_document(plan: Plan, most: int | None = None) -> dict[str, Any]:
+    """Return the plan in the shape and key order of `schemas/plan.schema.json`, ``digest`` last.
+
+    Args:
+        plan: The plan.
+        most: So many changes are listed, those of the first specs first; None: all.
+    """
+    listed = inline_changes(plan, most)
     document: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "specs": [spec_document(spec) for spec in plan.specs],
+        "specs": [spec_document(*pair) for pair in zip(plan.specs, listed, strict=True)],
         "totals": _totals(plan.specs),
     }
     if plan.environment is not None:
@@ -55,6 +62,15 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     if plan.state:
         document["state"] = dict(plan.state)
     return document | {"digest": document_digest(document)}
+
+
+def inline_changes(plan: Plan, most: int | None) -> list[int]:
+    """Return how many changes of each spec a document lists that may list ``most``."""
+    counts = []
+    for spec in plan.specs:
+        counts.append(len(spec.changes) if most is None else min(len(spec.changes), most))
+        most = None if most is None else most - counts[-1]
+    return counts
 
 
 def environment_document(environment: Environment) -> dict[str, Any]:
@@ -111,7 +127,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
     )
 
 
-def read_spec(document: Mapping[str, Any], changes: list[Mapping[str, Any]]) -> SpecPlan:
+def read_spec(document: Mapping[str, Any], changes: Sequence[Change]) -> SpecPlan:
     """Return one spec of a document whose shape was checked, with all of its changes."""
     return SpecPlan(
         name=document["name"],
@@ -123,7 +139,7 @@ def read_spec(document: Mapping[str, Any], changes: list[Mapping[str, Any]]) -> 
         batches=document["batches"],
         bytes=document["bytes"],
         estimate=_read_estimate(document["estimate"]),
-        changes=tuple(_read_change(change) for change in changes),
+        changes=changes,
         digests=dict(document.get("digests", {})),
         changed_files=tuple(document.get("changed_files", ())),
         reworded=tuple(_read_reworded(item) for item in document.get("reworded", ())),
@@ -149,7 +165,8 @@ def _amount(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
 
 
-def _read_change(document: Mapping[str, Any]) -> Change:
+def read_change(document: Mapping[str, Any]) -> Change:
+    """Return one change of a document whose shape was checked."""
     reason, outcome = document["reason"], document.get("outcome")
     return Change(
         key=json.dumps(document["key"], ensure_ascii=False, separators=(",", ":")),
@@ -160,8 +177,13 @@ def _read_change(document: Mapping[str, Any]) -> Change:
     )
 
 
-def spec_document(spec: SpecPlan) -> dict[str, Any]:
-    """Return one spec's part of the document, in the contract's key order."""
+def spec_document(spec: SpecPlan, listed: int | None = None) -> dict[str, Any]:
+    """Return one spec's part of the document, in the contract's key order.
+
+    Args:
+        spec: The spec's plan.
+        listed: How many of its changes it lists; None: all.
+    """
     document: dict[str, Any] = {
         "name": spec.name,
         "model": spec.model,
@@ -179,7 +201,7 @@ def spec_document(spec: SpecPlan) -> dict[str, Any]:
         "batches": spec.batches,
         "bytes": spec.bytes,
         "estimate": _estimate(spec.estimate),
-        "changes": [_change(change) for change in spec.changes],
+        "changes": [change_document(change) for change in islice(spec.changes, listed)],
     }
     if spec.changed_files:
         document["changed_files"] = list(spec.changed_files)
@@ -205,7 +227,8 @@ def _estimate(estimate: Estimate) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_document(change: Change) -> dict[str, Any]:
+    """Return one change as JSON data."""
     document: dict[str, Any] = {
         "key": json.loads(change.key),
         "action": change.action.value,

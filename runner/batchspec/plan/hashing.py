@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -126,13 +127,19 @@ def merkle_root(items: Iterable[tuple[str, bytes]]) -> str:
     """Return the hex Merkle root over (key as JSON text, 32-byte request hash), in the order given.
 
     The tree has `MERKLE_FANOUT` children per node; a node hashes its children's hex digests under
-    the number of its level, so that `plan.diff` computes the same root inside DuckDB.
+    the number of its level.
     """
+    return merkle_top(merkle_leaf(key, digest) for key, digest in items)
+
+
+def merkle_top(leaves: Iterable[str]) -> str:
+    """Return the hex Merkle root over the digests of items; see `merkle_root`."""
     levels: list[list[str]] = [[]]
-    for key, digest in items:
-        levels[0].append(merkle_leaf(key, digest))
-        if len(levels[0]) == MERKLE_FANOUT:
-            _fold(levels, 0)
+    iterator = iter(leaves)
+    while len(nodes := list(itertools.islice(iterator, MERKLE_FANOUT))) == MERKLE_FANOUT:
+        levels[0] = nodes
+        _fold(levels, 0)
+    levels[0] = nodes
     depth = 0
     while depth == 0 or depth < len(levels) - 1 or len(levels[depth]) > 1:
         if levels[depth] or len(levels) == 1:

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import starmap
+from pathlib import Path
 from typing import Any
 
 from batchspec.inputs.engine import Engine
 from batchspec.plan.baseline import BaselinePaths, write_baseline
+from batchspec.plan.changes import ChangeRow, keep_changes
 from batchspec.plan.estimate import Sizes
 from batchspec.plan.examples import Example
-from batchspec.plan.hashing import MERKLE_FANOUT, merkle_root
-from batchspec.plan.model import Action, Change, Counts, Outcome, Reason
+from batchspec.plan.hashing import merkle_top
+from batchspec.plan.model import Action, Change, Counts, Reason
 from batchspec.plan.questions import Entry, Question
 
 _LEAF = "sha256('L' || lower(hex(hash)) || key_json)"
@@ -111,28 +113,27 @@ class ItemTable:
         )
         return starmap(Entry, rows)
 
-    def changes(self) -> Iterator[Change]:
-        """Yield every submitted and failed item in key order, then every removed one."""
-        rows = self.engine.rows(
+    def changes(self, folder: Path | None = None) -> Sequence[Change]:
+        """Return every submitted and failed item in key order, then every removed one.
+
+        Args:
+            folder: Where many of them are kept; see `keep_changes`.
+
+        Raises:
+            DiskFailure: They cannot be kept.
+        """
+        return keep_changes(self._changes(), folder)
+
+    def _changes(self) -> Iterator[ChangeRow]:
+        yield from self.engine.rows(
             f"SELECT key_json, action, reason, lower(hex(hash)), outcome FROM {self.prefix}_work"
             f" WHERE action IN ('{Action.SUBMIT}', '{Action.FAILED}') ORDER BY {self.keys}"
         )
-        for key, action, reason, digest, outcome in rows:
-            yield Change(
-                key=key,
-                action=Action(action),
-                reason=None if reason is None else Reason(reason),
-                request_hash=digest,
-                outcome=None if outcome is None else Outcome(outcome),
+        if self.removed:
+            yield from self.engine.rows(
+                f"SELECT key_json, '{Action.REMOVED}', NULL, lower(hex(hash)), NULL"
+                f" FROM {self.prefix}_removed ORDER BY {self.removed_keys}"
             )
-        if not self.removed:
-            return
-        gone = self.engine.rows(
-            f"SELECT key_json, lower(hex(hash)) FROM {self.prefix}_removed"
-            f" ORDER BY {self.removed_keys}"
-        )
-        for key, digest in gone:
-            yield Change(key=key, action=Action.REMOVED, reason=None, request_hash=digest)
 
     def sizes(self, step_chars: int | None = None) -> Sizes:
         """Return how large the questions to submit are.
@@ -158,25 +159,13 @@ class ItemTable:
     def inputs_digest(self) -> str:
         """Return the hex Merkle root over key and request hash of every item, in key order.
 
-        It is `hashing.merkle_root`, computed inside DuckDB.
+        It is `hashing.merkle_root`; DuckDB hashes the items and puts them in order.
         """
-        if not self.items:
-            return merkle_root([])
-        level = (
-            f"SELECT row_number() OVER (ORDER BY {self.keys}) - 1 AS i, {_LEAF} AS d"
-            f" FROM {self.relation}"
+        rows = self.engine.rows(
+            f"SELECT lower(hex(d)) FROM (SELECT {self.keys}, unhex({_LEAF}) AS d"
+            f" FROM {self.relation}) ORDER BY {self.keys}"
         )
-        count, depth = self.items, 0
-        while count > 1 or depth == 0:
-            depth += 1
-            count = -(-count // MERKLE_FANOUT)
-            self.engine.execute(
-                f"CREATE OR REPLACE TABLE {self.prefix}_level{depth} AS SELECT i // {MERKLE_FANOUT}"
-                f" AS i, sha256('N{depth}:' || string_agg(d, '' ORDER BY i)) AS d"
-                f" FROM ({level}) GROUP BY ALL"
-            )
-            level = f"FROM {self.prefix}_level{depth}"
-        return str(self.engine.one(f"SELECT d FROM ({level})")[0])
+        return merkle_top(leaf for (leaf,) in rows)
 
     def write_baseline(self, paths: BaselinePaths) -> None:
         """Keep the items as what the next plan is compared with.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
@@ -141,7 +142,7 @@ class SpecPlan:
     bytes: int
     """Size of the create bodies, in bytes."""
     estimate: Estimate
-    changes: tuple[Change, ...]
+    changes: Sequence[Change]
     """Every submitted, failed and removed item, in key order, removed ones last."""
     digests: dict[str, str] = field(default_factory=dict)
     """``spec``, ``inputs`` (Merkle over key and request hash): what a saved plan is bound to."""

@@ -7,24 +7,28 @@ each spec, the root over its items, the state - and `require_fresh` refuses it w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 from batchspec.durable import write_file
 from batchspec.errors import Refused, StalePlan, UsageFailure
+from batchspec.plan.changes import ChangeKeeper, change_row
 from batchspec.plan.cost import money_ceiling
 from batchspec.plan.document import (
     FORMAT_VERSION,
+    change_document,
     document_digest,
     encode,
+    inline_changes,
     plan_document,
+    read_change,
     read_environment,
     read_spec,
 )
-from batchspec.plan.model import Plan, SpecPlan
+from batchspec.plan.model import Change, Plan, SpecPlan
 from batchspec.plan.sidecar import read_changes, sidecar_of, write_changes
 from batchspec.spec.schema import published_validator
 
@@ -40,14 +44,14 @@ def write_plan(path: Path, plan: Plan) -> None:
     Raises:
         DiskFailure: The files cannot be written.
     """
-    document = plan_document(plan)
-    rest = _cut(document, INLINE_CHANGES)
-    if rest:
+    document = plan_document(plan, INLINE_CHANGES)
+    whole = sum(len(spec.changes) for spec in plan.specs) <= INLINE_CHANGES
+    if not whole:
         document.pop("digest")
-        document["changes_file"] = write_changes(sidecar_of(path), rest)
+        document["changes_file"] = write_changes(sidecar_of(path), _rest(plan))
         document["digest"] = document_digest(document)
     write_file(path, [encode(document)])
-    if not rest:
+    if whole:
         sidecar_of(path).unlink(missing_ok=True)
 
 
@@ -65,13 +69,10 @@ def read_plan(path: Path) -> Plan:
     except ValueError as error:
         raise Refused(f"{path} is not a plan: it is not JSON.", hint=_AGAIN) from error
     _check(path, document)
-    specs = {spec["name"]: list(spec["changes"]) for spec in document["specs"]}
     try:
-        if "changes_file" in document:
-            for name, change in read_changes(sidecar_of(path), document["changes_file"]):
-                specs[name].append(change)
+        changes = _changes(path, document)
         return Plan(
-            specs=tuple(read_spec(spec, specs[spec["name"]]) for spec in document["specs"]),
+            specs=tuple(read_spec(spec, changes[spec["name"]]) for spec in document["specs"]),
             state=document.get("state", {}),
             environment=read_environment(document.get("environment")),
             digest=document["digest"],
@@ -130,7 +131,7 @@ def _moved(saved: SpecPlan, now: SpecPlan | None, same_state: bool) -> Iterable[
         yield f"The spec `{saved.name}` was edited."
     if saved.digests.get("inputs") != now.digests.get("inputs"):
         yield f"The inputs of `{saved.name}`, or what its prompt makes of them, have changed."
-    elif same_state and saved.digests == now.digests and _work(saved) != _work(now):
+    elif same_state and saved.digests == now.digests and not _same_work(saved, now):
         yield f"For `{saved.name}`, other items would be submitted now than were planned."
 
 
@@ -168,8 +169,15 @@ def _most(plan: Plan) -> Decimal | None:
     return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
 
-def _work(spec: SpecPlan) -> set[tuple[str, str, str]]:
-    return {(c.key, c.action.value, c.request_hash) for c in spec.changes}
+def _same_work(saved: SpecPlan, now: SpecPlan) -> bool:
+    """Tell whether two plans of one spec, whose items are the same, name the same work."""
+    pairs = zip_longest(saved.changes, now.changes)
+    # Both list their changes in key order; sets of a million would take as much memory as the plan.
+    return all(a is not None and b is not None and _work(a) == _work(b) for a, b in pairs)
+
+
+def _work(change: Change) -> tuple[str, str, str]:
+    return change.key, change.action.value, change.request_hash
 
 
 def _at(plan: Plan) -> str:
@@ -177,15 +185,30 @@ def _at(plan: Plan) -> str:
     return f"lineage {lineage}, serial {serial}"
 
 
-def _cut(document: dict[str, Any], limit: int) -> list[tuple[str, dict[str, Any]]]:
-    """Take the changes beyond ``limit`` out of a document and return them with their spec."""
-    rest: list[tuple[str, dict[str, Any]]] = []
-    for spec in document["specs"]:
-        changes = iter(spec["changes"])
-        spec["changes"] = list(islice(changes, limit))
-        limit -= len(spec["changes"])
-        rest += [(spec["name"], change) for change in changes]
-    return rest
+def _rest(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the changes beyond `INLINE_CHANGES` with their spec."""
+    listed = inline_changes(plan, INLINE_CHANGES)
+    for spec, inline in zip(plan.specs, listed, strict=True):
+        for change in islice(spec.changes, inline, None):
+            yield spec.name, change_document(change)
+
+
+def _changes(path: Path, document: Mapping[str, Any]) -> dict[str, Sequence[Change]]:
+    """Return the changes of a saved plan by spec.
+
+    Raises:
+        Refused: The file beside it is missing, damaged, or belongs to another plan.
+        KeyError, TypeError, ValueError: One of them is no change.
+    """
+    names = {spec["name"] for spec in document["specs"]}
+    beside: Iterable[tuple[str, Mapping[str, Any]]] = ()
+    if "changes_file" in document:
+        beside = read_changes(sidecar_of(path), document["changes_file"])
+    inline = ((spec["name"], change) for spec in document["specs"] for change in spec["changes"])
+    keepers = {name: ChangeKeeper() for name in names}
+    for name, change in chain(inline, beside):
+        keepers[name].add(change_row(read_change(change)))
+    return {name: keeper.kept() for name, keeper in keepers.items()}
 
 
 def _sampled(document: dict[str, Any]) -> dict[str, Any]:

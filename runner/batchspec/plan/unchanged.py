@@ -21,7 +21,7 @@ from batchspec.inputs.columns import Column
 from batchspec.inputs.globs import find_files
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.inputs.tables import InputTable
-from batchspec.plan.document import read_spec, spec_document
+from batchspec.plan.document import read_change, read_spec, spec_document
 from batchspec.plan.mentioned import mentioned_files
 from batchspec.plan.model import SpecPlan
 from batchspec.spec.digest import spec_digest
@@ -124,7 +124,8 @@ def recall(
         contents = [*kept["files"].items(), *kept["mentioned"].items()]
         if any(_content(circumstances.root / name) != content for name, content in contents):
             return None
-        return read_spec(kept["plan"], kept["plan"]["changes"])
+        changes = tuple(read_change(change) for change in kept["plan"]["changes"])
+        return read_spec(kept["plan"], changes)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from batchspec.plan.model import Action, Change, Counts, Estimate, Plan, Reason, SpecPlan
+from batchspec.plan.model import Action, Counts, Estimate, Plan, Reason, SpecPlan
 from batchspec.report.figures import (
     UNKNOWN_PRICE,
     count,
@@ -62,7 +63,7 @@ def _spec(spec: SpecPlan, style: Style, command: str) -> str:
 
 def _actions(spec: SpecPlan, style: Style, command: str) -> Iterator[str]:
     """One line per reason and per other action, most urgent first."""
-    keys = _Keys(spec.changes)
+    keys = _Keys(spec)
     for reason, items in spec.reasons.items():
         if items:
             sample = keys.sample(Action.SUBMIT, reason.value, items)
@@ -102,12 +103,13 @@ def _shared(counts: Counts) -> str:
 
 def _failures(spec: SpecPlan, command: str) -> Iterator[str]:
     """Name failed items: they are never resubmitted silently, so they must be seen."""
-    failed = [change for change in spec.changes if change.action is Action.FAILED]
-    for change in failed[:_NAMED_FAILURES]:
+    every = (change for change in spec.changes if change.action is Action.FAILED)
+    failed = list(islice(every, _NAMED_FAILURES))
+    for change in failed:
         outcome = "" if change.outcome is None else change.outcome.name.lower().replace("_", " ")
         yield f"      {key_label(change.key)} {outcome}".rstrip()
-    if spec.counts.failed > len(failed[:_NAMED_FAILURES]):
-        rest = spec.counts.failed - len(failed[:_NAMED_FAILURES])
+    if spec.counts.failed > len(failed):
+        rest = spec.counts.failed - len(failed)
         yield f"      and {number(rest)} more"
     yield f"      Their retries are spent; `{command} --retry-failed` asks again."
 
@@ -183,16 +185,23 @@ def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
 
 
 class _Keys:
-    """Sample keys by action and reason, from one pass over the changes."""
+    """Sample keys by action and reason, from as much of the changes as it takes."""
 
-    def __init__(self, changes: Sequence[Change], shown: int = 3) -> None:
+    def __init__(self, spec: SpecPlan, shown: int = 3) -> None:
         self._shown = shown
         self._keys: dict[tuple[Action, str | None], list[str]] = {}
-        for change in changes:
+        wanted = sum(min(shown, items) for items in spec.reasons.values())
+        wanted += min(shown, spec.counts.removed)
+        for change in spec.changes:
+            if not wanted:
+                return
+            if change.action is Action.FAILED:
+                continue
             reason = None if change.reason is None else change.reason.value
             found = self._keys.setdefault((change.action, reason), [])
             if len(found) < shown:
                 found.append(change.key)
+                wanted -= 1
 
     def sample(self, action: Action, reason: str | None, total: int) -> str:
         """Return the first keys of a group of ``total`` items, or nothing when none is named."""

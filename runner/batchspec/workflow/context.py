@@ -152,9 +152,14 @@ class Session:
         """Where the answers of a collected submission are kept for queries."""
         return self.cache_dir / ANSWERS / f"{tag}.parquet"
 
+    @property
+    def scratch(self) -> Path:
+        """Folder of temporary files."""
+        return self.project.root / ".batchspec" / "tmp"
+
     def scratch_path(self, spec: str) -> Path:
         """Return where a plan may keep requests; a run at the same time has a file of its own."""
-        return self.project.root / ".batchspec" / "tmp" / f"{spec}.{os.getpid()}.spool"
+        return self.scratch / f"{spec}.{os.getpid()}.spool"
 
     def reading_path(self, spec: str) -> Path:
         """Where it is kept how the output of a spec is read by those that need it."""
@@ -166,7 +171,7 @@ class Session:
         return Engine.open(
             root=self.project.root,
             extra=extra,
-            temp=self.project.root / ".batchspec" / "tmp",
+            temp=self.scratch,
             memory_mb=self.project.config.memory_mb,
         )
 

@@ -259,7 +259,7 @@ def plan_one(
     batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
     if renderer.has_files and not loaded.spec.files_api:
         priced = _with_note_on_files(priced, loaded.spec, batches)
-    plan = _spec_plan(loaded.spec, items, priced, batches, options)
+    plan = _spec_plan(loaded.spec, items, priced, batches, options, session.scratch)
     if reader is not None and items.examples:
         plan = replace(plan, reworded=reworded(session, reader, items.examples))
     planned = Planned(
@@ -294,6 +294,7 @@ def _spec_plan(
     priced: Estimate,
     batches: Sequence[Packed],
     options: PlanOptions,
+    folder: Path,
 ) -> SpecPlan:
     digests = {"spec": spec_digest(spec)}
     if options.changes:
@@ -308,7 +309,7 @@ def _spec_plan(
         batches=len(batches),
         bytes=sum(batch.bytes for batch in batches),
         estimate=priced,
-        changes=tuple(items.changes()) if options.changes else (),
+        changes=items.changes(folder) if options.changes else (),
         digests=digests,
         changed_files=items.changed_files,
     )

@@ -79,7 +79,7 @@ class Rounds:
         upstream = self._upstream(job)
         if upstream.waiting:
             return tuple((yield from self._wait(job, upstream)))
-        spool_path = self.session.project.root / ".batchspec" / "tmp" / f"{job.name}.spool"
+        spool_path = self.session.scratch / f"{job.name}.spool"
         self._judges = None
         with self.session.engine() as engine, Spool(spool_path) as spool:
             options = PlanOptions(

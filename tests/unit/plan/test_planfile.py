@@ -292,7 +292,7 @@ def test_any_key_survives_the_plan_file(key: object) -> None:
     """Keys keep their type and every character."""
     text = json.dumps(key, ensure_ascii=False, separators=(",", ":"))
     change = Change(key=text, action=Action.SUBMIT, reason=Reason.NEW, request_hash="0" * 64)
-    assert document._read_change(document._change(change)) == change
+    assert document.read_change(document.change_document(change)) == change
 
 
 def test_a_change_that_is_none_is_refused_wherever_it_stands(plan: Plan, tmp_path: Path) -> None:

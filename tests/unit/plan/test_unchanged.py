@@ -149,7 +149,7 @@ def test_whatever_moved_is_planned_again(tmp_path: Path, move: Callable[[Kept], 
     [
         replace(PLAN, requests=1),
         replace(PLAN, counts=Counts(unchanged=2, removed=1)),
-        replace(PLAN, changes=PLAN.changes * 1001),
+        replace(PLAN, changes=tuple(PLAN.changes) * 1001),
         replace(PLAN, items=0),
     ],
 )
