@@ -82,9 +82,11 @@ def test_models_are_listed_and_found(probe: Probe) -> None:
     assert models["has_more"] is False
     filtered = probe.call("GET", "/v1/models?lifecycle[]=deprecated").json["data"]
     assert [model["id"] for model in filtered] == [
-        "claude-mythos-preview",
         "claude-sonnet-4-5-20250929",
+        "claude-mythos-preview",
     ]
+    assert filtered[1]["deprecated_at"] is None
+    assert filtered[1]["created_at"] == "1970-01-01T00:00:00Z"
     assert probe.call("GET", "/v1/models?lifecycle[]=retired").json["data"] == []
     assert probe.call("GET", "/v1/models?lifecycle[]=lost").status == 400
     alias = probe.call("GET", "/v1/models/claude-sonnet-4-5").json

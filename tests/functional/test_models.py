@@ -24,7 +24,10 @@ def test_models_are_listed_without_a_key(project: MakeProject) -> None:
     assert (done.code, done.err) == (0, "")
     lines = [line.split() for line in done.out.splitlines()]
     assert ["claude-haiku-4-5", "active", "200,000", "64,000", "0.5", "2.5", "2026-11-22"] in lines
-    assert "deprecated, retires 2026-11-30" in done.out
+    deprecated = {line[0]: " ".join(line[1:]) for line in lines if line[1:2] == ["deprecated,"]}
+    assert deprecated["claude-mythos-preview"].startswith("deprecated, was to retire 2026-06-30")
+    assert " 1,000,000 - unknown " in deprecated["claude-mythos-preview"]
+    assert "retire" in deprecated["claude-sonnet-4-5"]
     found = project().batchspec("models", "--format", "json").json()
     haiku = next(model for model in found["models"] if model["id"] == "claude-haiku-4-5")
     assert haiku["prices"]["input"] == "1"

@@ -181,7 +181,9 @@ class Answerer:
         self, question: Question, model: ModelFacts, content: list[dict[str, Any]], now: float
     ) -> dict[str, Any]:
         if question.cached:
-            read = self.cache.account(question.params, model, now, self.warm_seconds)
+            read = self.cache.account(
+                question.params, model, now, self.warm_seconds, question.workspace
+            )
         else:
             tokens = prompt_tokens(question.params, self.cache.measure)
             read = InputUsage(fresh=tokens)

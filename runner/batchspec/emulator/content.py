@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BREAKPOINTS = 4
+MAX_MESSAGES = 100_000
 _ROLES = ("user", "assistant", "system")
 _TTLS = ("5m", "1h")
 _PLAIN_BLOCKS: dict[str, tuple[str, Any]] = {
@@ -63,8 +64,9 @@ def _messages_fault(messages: Any, *, strict: bool) -> str | None:
         return "messages: Field required"
     if not isinstance(messages, list):
         return "messages: Input should be a valid list"
-    if not messages:
-        return "messages: at least one message is required"
+    if not 1 <= len(messages) <= MAX_MESSAGES:
+        at_most = f"messages: List should have at most {MAX_MESSAGES} items, not {len(messages)}"
+        return at_most if messages else "messages: at least one message is required"
     for number, message in enumerate(messages):
         fault = _message_fault(message, strict=strict)
         if fault is not None:
@@ -203,7 +205,14 @@ def _breakpoints_fault(params: dict[str, Any]) -> str | None:
             "A maximum of 4 blocks with cache_control may be provided."
             f" Found {len(marks) + bool(automatic)}."
         )
-    return _order_fault([mark.get("ttl", "5m") for mark in marks])
+    ttls = [mark.get("ttl", "5m") for mark in marks]
+    if automatic and blocks[-1].get("cache_control"):
+        # Automatic caching marks the last block; a mark of its own must say the same (§5).
+        if automatic.get("ttl", "5m") != ttls[-1]:
+            return "cache_control: the last block has a cache_control with another ttl"
+    elif automatic:
+        ttls.append(automatic.get("ttl", "5m"))
+    return _order_fault(ttls)
 
 
 def _order_fault(ttls: list[str]) -> str | None:

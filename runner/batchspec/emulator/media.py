@@ -15,12 +15,68 @@ CHARS_PER_TOKEN = 4
 PAGE_TOKENS = 2250
 """The middle of the documented 1,500 to 3,000 per page."""
 _TILE = 28
+_LONGEST_SIDE = 8000
+_MOST_IMAGE_CHARS = 10_000_000
+_MOST_PDF_BYTES = 32_000_000
+_MOST_IMAGES = {True: 600, False: 100}
+"""Of one request, by whether the window of the model is large."""
+_MOST_PAGES = {True: 600, False: 100}
+"""Of one PDF, likewise."""
 _PAGE = re.compile(rb"/Type\s*/Page\b(?!s)")
 _JPEG_FRAME = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..\x08(....)", re.DOTALL)
 
 
 Measure = Callable[[str], int | None]
 """Returns the tokens of an uploaded file by its id, or ``None`` when it cannot be read."""
+
+
+def media_fault(params: dict[str, Any], *, large: bool) -> str | None:
+    """Return the first fault of pictures and PDFs sent as base64, and of how many there are.
+
+    Args:
+        params: params whose blocks have passed the checks.
+        large: whether the model has a window of one million tokens.
+    """
+    pictures = 0
+    for number, message in enumerate(params["messages"]):
+        content = message["content"]
+        for position, block in enumerate(() if isinstance(content, str) else content):
+            pictures += block["type"] == "image"
+            fault = _block_fault(block, large=large)
+            if fault is not None:
+                return f"messages.{number}.content.{position}.{block['type']}.source: {fault}"
+    most = _MOST_IMAGES[large]
+    return None if pictures <= most else f"messages: at most {most} images, not {pictures}"
+
+
+def _block_fault(block: dict[str, Any], *, large: bool) -> str | None:
+    source: Any = block.get("source")
+    if block["type"] not in ("image", "document") or source.get("type") != "base64":
+        return None
+    try:
+        data = base64.b64decode(source["data"], validate=True)
+    except (TypeError, ValueError):
+        return "the data are not valid base64"
+    if block["type"] == "image":
+        return _image_fault(len(source["data"]), _pixels(data))
+    if source["media_type"] == "application/pdf":
+        return _pdf_fault(data, _MOST_PAGES[large])
+    return None
+
+
+def _image_fault(characters: int, size: tuple[int, int] | None) -> str | None:
+    if characters > _MOST_IMAGE_CHARS:
+        return f"image exceeds the maximum of {_MOST_IMAGE_CHARS} characters of base64"
+    if size is not None and max(size) > _LONGEST_SIDE:
+        return f"image dimensions exceed the maximum of {_LONGEST_SIDE} pixels a side"
+    return None
+
+
+def _pdf_fault(data: bytes, most: int) -> str | None:
+    if len(data) > _MOST_PDF_BYTES:
+        return f"PDF exceeds the maximum of {_MOST_PDF_BYTES} bytes"
+    pages = len(_PAGE.findall(data))
+    return None if pages <= most else f"at most {most} PDF pages, not {pages}"
 
 
 def media_tokens(source: dict[str, Any], measure: Measure) -> int:

@@ -22,11 +22,11 @@ class ModelFacts:
     line: str | None
     """haiku, sonnet, opus, fable or mythos."""
     created: str
-    """Release date, ``YYYY-MM-DD``."""
+    """Release date, ``YYYY-MM-DD``; the epoch where it is not known (fact sheet §8)."""
     deprecated: str | None
-    """Date of the deprecation, when there was one."""
+    """Date of the deprecation, when there was one and it is known."""
     retires: str | None
-    """Scheduled retirement, for deprecated models."""
+    """Scheduled retirement; a model that has one is deprecated."""
     window: int
     """Input window in tokens."""
     max_output: int
@@ -57,7 +57,7 @@ class ModelFacts:
             "id": self.id,
             "display_name": self.name,
             "created_at": f"{self.created}T00:00:00Z",
-            "lifecycle": "active" if self.deprecated is None else "deprecated",
+            "lifecycle": "active" if self.retires is None else "deprecated",
             "deprecated_at": self.deprecated and f"{self.deprecated}T00:00:00Z",
             "retires_at": self.retires and f"{self.retires}T00:00:00Z",
             "line": self.line,
@@ -102,7 +102,6 @@ def _new(  # noqa: PLR0913  (a row of the table below)
     extended: bool = False,
     forced: bool = True,
     sampling: bool = False,
-    deprecated: str | None = None,
     retires: str | None = None,
 ) -> ModelFacts:
     """Return a model with a window of one million tokens."""
@@ -113,7 +112,7 @@ def _new(  # noqa: PLR0913  (a row of the table below)
         name=_display_name(id_),
         line=line,
         created=created,
-        deprecated=deprecated,
+        deprecated=None,
         retires=retires,
         window=1_000_000,
         max_output=128_000,
@@ -197,13 +196,6 @@ CATALOGUE: tuple[ModelFacts, ...] = (
     _new("claude-opus-4-8", "2026-05-28", minimum=1024, thinking=_ADAPTIVE, extended=True),
     _new("claude-opus-4-7", "2026-04-16", minimum=2048, thinking=_ADAPTIVE, extended=True),
     _new(
-        "claude-mythos-preview",
-        "2026-04-07",
-        minimum=2048,
-        deprecated="2026-06-09",
-        retires="2026-06-30",
-    ),
-    _new(
         "claude-sonnet-4-6",
         "2026-02-17",
         minimum=1024,
@@ -222,6 +214,7 @@ CATALOGUE: tuple[ModelFacts, ...] = (
     _old("claude-opus-4-5", "2025-11-24", 4096),
     _old("claude-haiku-4-5", "2025-10-15", 4096),
     _old("claude-sonnet-4-5", "2025-09-29", 1024, "2026-09-30", "2026-11-30"),
+    _new("claude-mythos-preview", "1970-01-01", minimum=2048, retires="2026-06-30"),
 )
 """Newest first, as the Models API lists them."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchspec.emulator.content import content_fault, files_named
+from batchspec.emulator.media import media_fault
 from batchspec.emulator.models import EFFORTS, ModelFacts, find_model, generic_model
 from batchspec.emulator.schema_subset import schema_fault
 from batchspec.emulator.tools import tools_fault
@@ -21,6 +22,7 @@ STRICT_VERSION = "2026-10-21"
 EXTENDED_OUTPUT_BETA = "output-300k-2026-03-24"
 _EXTENDED_OUTPUT = 300_000
 _THINKING_MINIMUM = 1024
+_LARGE_WINDOW = 1_000_000
 _ABOVE_HIGH = ("xhigh", "max")
 
 _KEYS = frozenset(
@@ -280,6 +282,7 @@ def _plain_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> st
 _CHECKS: tuple[Callable[[dict[str, Any], ModelFacts, Terms], str | None], ...] = (
     _max_tokens_fault,
     lambda params, _model, terms: content_fault(params, strict=terms.version == STRICT_VERSION),
+    lambda params, model, _terms: media_fault(params, large=model.window >= _LARGE_WINDOW),
     _refused_fault,
     _sampling_fault,
     _prefill_fault,

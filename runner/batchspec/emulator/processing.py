@@ -59,7 +59,7 @@ def write_results(
         for place, number in enumerate(processing_order(record, answerer.seed)):
             row = rows[number]
             if place < finished:
-                question = _question(row, body.fileno(), asked[row.sha256])
+                question = _question(record, row, body.fileno(), asked[row.sha256])
                 asked[row.sha256] += 1
                 result = answerer.result(question, terms, record.started_at(place))
             else:
@@ -76,7 +76,7 @@ def write_results(
     )
 
 
-def _question(row: Row, body: int, asked_before: int) -> Question:
+def _question(record: BatchRecord, row: Row, body: int, asked_before: int) -> Question:
     # pread, not a map: the pages of a map would count as memory of this process.
     element = os.pread(body, row.length, row.offset)
     return Question(
@@ -85,6 +85,7 @@ def _question(row: Row, body: int, asked_before: int) -> Question:
         sha256=row.sha256.hex(),
         asked_before=asked_before,
         cached=b'"cache_control"' in element,
+        workspace=record.workspace,
     )
 
 

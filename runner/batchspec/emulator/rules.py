@@ -108,6 +108,8 @@ class Question:
     """How often the same question came before, over all batches of this emulator."""
     cached: bool = False
     """Whether a cache breakpoint may be anywhere in it."""
+    workspace: str = ""
+    """The workspace it was asked in: prompt caches are not shared between workspaces."""
 
     @property
     def text(self) -> str:

@@ -84,10 +84,15 @@ class PromptCache:
     measure: Measure = unmeasured
     """Measures uploaded files."""
     entries: dict[bytes, CacheEntry] = field(default_factory=dict)
-    """Digest of model and prefix to its entry."""
+    """Digest of workspace, model and prefix to its entry."""
 
     def account(
-        self, params: dict[str, Any], model: ModelFacts, now: float, warm: float
+        self,
+        params: dict[str, Any],
+        model: ModelFacts,
+        now: float,
+        warm: float,
+        workspace: str = "",
     ) -> InputUsage:
         """Return the input usage of a request that starts at ``now``, and record its writes.
 
@@ -96,8 +101,9 @@ class PromptCache:
             model: the model of the request; its minimum prefix counts.
             now: emulated start of the request.
             warm: seconds from now until what is written here can be read.
+            workspace: of the batch; no other one reads its entries.
         """
-        prefix = _Prefix(params, model.id, self.measure)
+        prefix = _Prefix(params, f"{workspace} {model.id}", self.measure)
         marks = [
             (position, ttl)
             for position, ttl in prefix.marks
@@ -148,15 +154,23 @@ class PromptCache:
 
 
 class _Prefix:
-    """Running digests and token counts of a prompt, block by block."""
+    """Running digests and token counts of a prompt, block by block.
 
-    def __init__(self, params: dict[str, Any], model: str, measure: Measure) -> None:
+    Another tool choice, way of thinking or effort leaves tools and system in the cache, and misses
+    the messages (fact sheet §5).
+    """
+
+    def __init__(self, params: dict[str, Any], whose: str, measure: Measure) -> None:
         self.digests: list[bytes] = []
         self.tokens: list[int] = []
         self.marks: list[tuple[int, str]] = []
-        running = hashlib.sha256(model.encode())
+        running = hashlib.sha256(whose.encode())
         total = 0
+        in_messages = False
         for position, block in enumerate(blocks_of(params)):
+            if "role" in block and not in_messages:
+                in_messages = True
+                running.update(_manner(params))
             mark = block.get("cache_control")
             bare = {key: value for key, value in block.items() if key != "cache_control"}
             running.update(orjson.dumps(bare, option=orjson.OPT_SORT_KEYS))
@@ -170,3 +184,11 @@ class _Prefix:
         if automatic and (not self.marks or self.marks[-1][0] != last):
             self.marks.append((last, automatic.get("ttl", "5m")))
         self.total = total
+
+
+def _manner(params: dict[str, Any]) -> bytes:
+    """Return what is part of the prefix of every message without standing in a block."""
+    effort = (params.get("output_config") or {}).get("effort")
+    return orjson.dumps(
+        [params.get("tool_choice"), params.get("thinking"), effort], option=orjson.OPT_SORT_KEYS
+    )

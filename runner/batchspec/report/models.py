@@ -44,32 +44,44 @@ class KnownModel(Protocol):
         """The provider's floor."""
 
 
-def models_text(models: Sequence[KnownModel], notes: Sequence[str], style: Style = PLAIN) -> str:
+def models_text(
+    models: Sequence[KnownModel], notes: Sequence[str], today: dt.date, style: Style = PLAIN
+) -> str:
     """Return a table of models with batch prices, and where the data are from."""
     head = ("model", "status", "context", "max output", "batch $/M in", "out", "data of")
-    rows = [head, *(_row(model) for model in models)]
+    rows = [head, *(_row(model, today) for model in models)]
     first, *lines = table(rows)
     return "\n".join([style.bold(first), *lines, "", *notes]) + "\n"
 
 
-def _row(model: KnownModel) -> tuple[str, ...]:
+def _row(model: KnownModel, today: dt.date) -> tuple[str, ...]:
     facts = model.facts
     return (
         clean_line(facts.id),
-        status(facts),
+        status(facts, today),
         _limit(facts.context),
-        _limit(facts.max_output),
+        "-" if _unstated(facts) else _limit(facts.max_output),
         *_prices(model.prices),
         "-" if facts.as_of is None else str(facts.as_of),
     )
 
 
-def status(facts: ModelFacts) -> str:
-    """Return whether a model answers: active, deprecated with its last day, or retired."""
+def status(facts: ModelFacts, today: dt.date) -> str:
+    """Return whether a model answers: active, deprecated with its last day, or retired.
+
+    A last day that has passed does not mean that the model is gone: only the Models API's word for
+    it does (fact sheet §8).
+    """
     word = "retired" if facts.retired else "deprecated" if facts.deprecated else "active"
-    if facts.retires_at is None or word == "active":
+    if facts.retires_at is None or word != "deprecated":
         return word
-    return f"{word}, retires {facts.retires_at}" if word == "deprecated" else word
+    ends = "was to retire" if facts.retires_at <= today else "retires"
+    return f"{word}, {ends} {facts.retires_at}"
+
+
+def _unstated(facts: ModelFacts) -> bool:
+    """Tell whether the longest output is not on record: then the window stands in for it."""
+    return facts.max_output >= min(facts.context, UNBOUNDED)
 
 
 def _limit(tokens: int) -> str:
@@ -100,7 +112,7 @@ def _fields(model: KnownModel) -> Iterator[tuple[str, Any]]:
     yield "retires_at", _date(facts.retires_at)
     yield "retires_not_before", _date(model.retires_not_before)
     yield "context", None if facts.context >= UNBOUNDED else facts.context
-    yield "max_output", None if facts.max_output >= UNBOUNDED else facts.max_output
+    yield "max_output", None if _unstated(facts) else facts.max_output
     yield "min_cache_tokens", facts.min_cache_tokens
     yield "batch", facts.batch
     yield "structured_outputs", facts.structured_outputs

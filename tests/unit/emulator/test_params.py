@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,56 @@ def test_case(case: Any) -> None:
     else:
         assert fault is not None
         assert case["fault"] in fault
+
+
+def asked(*blocks: dict[str, Any], model: str = "claude-haiku-4-5") -> str | None:
+    """Return the fault of a request with these blocks."""
+    messages = [{"role": "user", "content": list(blocks)}]
+    params = {"model": model, "max_tokens": 64, "messages": messages}
+    return params_fault(params, Terms(version="2026-10-21"))
+
+
+def media(kind: str, media_type: str, data: bytes) -> dict[str, Any]:
+    """Return a block that carries these bytes."""
+    text = base64.b64encode(data).decode()
+    return {"type": kind, "source": {"type": "base64", "media_type": media_type, "data": text}}
+
+
+def png(width: int, height: int, filling: int = 0) -> dict[str, Any]:
+    """Return an image block: the head of a PNG file, and so many bytes."""
+    sides = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return media("image", "image/png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + sides + b"\0" * filling)
+
+
+def test_limits_of_pictures() -> None:
+    """A side, the characters, and how many there are, by the model's window."""
+    assert asked(png(8000, 8000)) is None
+    assert "8000 pixels" in str(asked(png(10, 8001)))
+    assert "10000000 characters" in str(asked(png(10, 10, 7_500_000)))
+    assert asked(*[png(1, 1)] * 100) is None
+    assert "at most 100 images, not 101" in str(asked(*[png(1, 1)] * 101))
+    assert asked(*[png(1, 1)] * 101, model="claude-opus-5") is None
+    broken = {"type": "base64", "media_type": "image/png", "data": "%%%"}
+    assert "not valid base64" in str(asked({"type": "image", "source": broken}))
+
+
+def test_limits_of_pdfs() -> None:
+    """Pages by the model's window, and bytes."""
+    pages = media("document", "application/pdf", b"%PDF-1.7\n" + b"<< /Type /Page >>\n" * 101)
+    assert "at most 100 PDF pages, not 101" in str(asked(pages))
+    assert asked(pages, model="claude-opus-5") is None
+    large = media("document", "application/pdf", b"%PDF-1.7\n".ljust(32_000_001))
+    assert "32000000 bytes" in str(asked(large))
+
+
+def test_most_messages() -> None:
+    """One request has at most 100,000 messages."""
+    params = {
+        "model": "claude-haiku-4-5",
+        "max_tokens": 1,
+        "messages": [{"role": "user", "content": "a"}] * 100_001,
+    }
+    assert "at most 100000 items" in str(params_fault(params, Terms(version="2026-10-21")))
 
 
 SCALARS = (

@@ -131,3 +131,33 @@ def test_media_are_counted_by_pixels_and_pages(data: bytes, media_type: str, tok
     """A token for each 28 by 28 pixels, and the middle of what a page may have."""
     source = {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
     assert block_tokens({"type": "image", "source": source}) == tokens
+
+
+def test_workspaces_do_not_share_entries() -> None:
+    """What one workspace wrote, another one writes again."""
+    cache = PromptCache()
+    asked = params(block(600, "a", MARK))
+    cache.account(asked, model(), 0, 0, "wrkspc_a")
+    assert cache.account(asked, model(), 1, 0, "wrkspc_b").written_5m == 600
+    assert cache.account(asked, model(), 2, 0, "wrkspc_a").read == 600
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tool_choice": {"type": "none"}},
+        {"thinking": {"type": "adaptive"}},
+        {"output_config": {"effort": "low"}},
+    ],
+    ids=["tool choice", "thinking", "effort"],
+)
+def test_another_manner_misses_the_messages(more: dict[str, Any]) -> None:
+    """System stays in the cache; a breakpoint in the messages is written anew."""
+    cache = PromptCache()
+    asked = {
+        "system": [block(600, "a", MARK)],
+        "messages": [{"role": "user", "content": [block(700, "b", MARK)]}],
+    }
+    assert cache.account(asked, model(), 0, 0) == InputUsage(fresh=0, written_5m=1300)
+    other = cache.account({**asked, **more}, model(), 1, 0)
+    assert other == InputUsage(fresh=0, read=600, written_5m=700)

@@ -61,7 +61,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
     if listed is not None:
         notes.append(f"{MODELS_FILE} has what the API said on {listed.as_of}; commit it.")
     return Result(
-        text=models_text(models, notes, terminal.out_style),
+        text=models_text(models, notes, terminal.clock.now().date(), terminal.out_style),
         json=models_json(models, refreshed=None if listed is None else str(listed.as_of)),
         problems=problems,
     )
