@@ -71,11 +71,6 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
 """Parameters; ``version``, ``betas``, ``max_tokens`` and ``messages`` have places of their own."""
 NOT_ON_RECORD = {
     *(
-        (model, name)
-        for model in ("claude-haiku-4-5", "claude-sonnet-4-5")
-        for name in ("effort", "disabled, xhigh")
-    ),
-    *(
         (model, kind)
         for model in ("claude-haiku-5-5", "claude-sonnet-5")
         for kind in ("between_tools", "between_tools, max", "enabled")

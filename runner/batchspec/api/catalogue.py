@@ -205,6 +205,7 @@ def _facts(entry: Mapping[str, Any], as_of: dt.date) -> ModelFacts:
         tokenizer=entry["tokenizer"],
         retires_at=_date(entry["retires_at"]),
         deprecated=entry["deprecated"],
+        effort=entry["effort"],
         thinking=None if thinking is None else tuple(thinking),
         forced_tool_choice=entry["forced_tool_choice"],
         thinking_up_to_high=tuple(entry["thinking_up_to_high"]),

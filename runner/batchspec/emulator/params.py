@@ -176,6 +176,8 @@ def _sampling_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) ->
         value = params[key]
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return f"{key}: Input should be a valid number"
+        if value < 0 or (key != "top_k" and value > 1):
+            return f"{key}: Input should be in its range"
         if not model.sampling and value != default:
             return f"`{key}` is deprecated for this model"
     return None
@@ -188,7 +190,16 @@ def _prefill_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> 
             "This model does not support assistant message prefill."
             " The conversation must end with a user message."
         )
+    if last["role"] == "assistant" and _last_text(last["content"])[-1:].isspace():
+        return "messages: final assistant content cannot end with trailing whitespace"
     return None
+
+
+def _last_text(content: Any) -> str:
+    """Return the text with which a message ends; empty when it ends with something else."""
+    if isinstance(content, list):
+        content = content[-1].get("text") if content and isinstance(content[-1], dict) else None
+    return content if isinstance(content, str) else ""
 
 
 def _thinking_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> str | None:
@@ -202,7 +213,17 @@ def _thinking_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) ->
         return f"thinking.type: `{kind}` is not supported on {model.id}"
     if kind in model.thinking_up_to_high and _effort(params) in _ABOVE_HIGH:
         return f"thinking.type: `{kind}` is not supported on {model.id} at this effort"
-    return _budget_fault(params, thinking) if kind == "enabled" else None
+    if kind == "enabled":
+        return _budget_fault(params, thinking) or _forced_fault(params)
+    extra = "budget_tokens" in thinking
+    return f"thinking.{kind}.budget_tokens: Extra inputs are not permitted" if extra else None
+
+
+def _forced_fault(params: dict[str, Any]) -> str | None:
+    choice = params.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") in ("any", "tool"):
+        return "Thinking may not be enabled when tool_choice forces tool use."
+    return None
 
 
 def _effort(params: dict[str, Any]) -> Any:
@@ -269,6 +290,8 @@ def _plain_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> st
         isinstance(stops, list) and all(isinstance(stop, str) and stop for stop in stops)
     ):
         return "stop_sequences: Input should be a valid list of non-empty strings"
+    if any(stop.isspace() for stop in stops or ()):
+        return "stop_sequences: each stop sequence must contain non-whitespace"
     metadata = params.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         return "metadata: Input should be a valid dictionary"

@@ -12,6 +12,7 @@ from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
 
 _FORCED = ("any", "tool")
+_UNFORCED = "Write auto and ask for the call in the prompt, or let the model not think."
 
 
 def without_batches(subject: Subject) -> Iterator[Problem]:
@@ -115,3 +116,26 @@ def forced_tools(subject: Subject) -> Iterator[Problem]:
         f"Every request would come back as errored. Write auto, and ask for it in the"
         f" prompt.{subject.as_of}",
     )
+
+
+def forced_while_thinking(subject: Subject) -> Iterator[Problem]:
+    """Refuse a forced tool beside thinking with a budget, and warn beside adaptive thinking.
+
+    The API's own description of thinking excludes both (API facts §6.8); of newer models that think
+    adaptively, one is reported to take it.
+    """
+    kind = subject.mapping("params", "tool_choice").get("type")
+    thinks = subject.mapping("params", "thinking").get("type")
+    facts = subject.model
+    if kind not in _FORCED or (facts is not None and facts.forced_tool_choice is False):
+        return  # the latter is told already
+    if thinks not in ("enabled", "adaptive"):  # a set would need a hash
+        return
+    summary = f"params.tool_choice.type is {kind}, and params.thinking.type is {thinks}"
+    place = ("params", "tool_choice", "type")
+    if thinks == "enabled":
+        why = "The API refuses a forced tool while the model thinks, in every request."
+        yield subject.error("tool-choice-refused", place, summary, f"{why} {_UNFORCED}")
+    else:
+        why = "Thinking is documented not to go with a forced tool; not every model holds to it."
+        yield subject.warning("tool-choice-doubtful", place, summary, f"{why} {_UNFORCED}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from batchspec.problems import Problem
 from batchspec.spec.contents import blocks, kind_of_block
-from batchspec.spec.document import dotted
+from batchspec.spec.document import NodePath, dotted
 from batchspec.spec.rules_model import FIRST_WITHOUT_SAMPLING
 from batchspec.spec.rules_response import is_sent
 from batchspec.spec.subject import Subject
@@ -62,3 +62,25 @@ def prefill(subject: Subject) -> Iterator[Problem]:
         f"Every request would come back as errored. {hint}, and end with a message of the user."
         f"{'' if facts is None or facts.prefill else subject.as_of}",
     )
+
+
+def prefill_ends_blank(subject: Subject) -> Iterator[Problem]:
+    """Refuse a last message of the assistant that ends with white space (API facts §6.8)."""
+    last = len(subject.entries("prompt", "messages")) - 1
+    message: NodePath = ("prompt", "messages", last)
+    if last < 1 or subject.get(*message, "role") != "assistant":
+        return
+    path: NodePath = (*message, "content")
+    parts = subject.entries(*path)
+    if parts:
+        path = (*path, len(parts) - 1, "text")
+    text = subject.get(*path)
+    # One newline at the end of a template is not written, and Jinja's marks may end in none.
+    if isinstance(text, str) and text.removesuffix("\n")[-1:].isspace():
+        yield subject.error(
+            "prefill-refused",
+            path,
+            "the last message is the assistant's, and ends with white space",
+            "The API answers 'final assistant content cannot end with trailing whitespace' to every"
+            " request. Remove it.",
+        )

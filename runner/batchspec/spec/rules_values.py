@@ -18,15 +18,41 @@ LEAST_THINKING = 1024
 THINKING = ("adaptive", "between_tools", "disabled", "enabled")
 """Fact sheet §6.2."""
 _TIERS = ("auto", "standard_only")
+_SAMPLING = {"temperature": 1, "top_p": 1, "top_k": None}
+"""Sampling parameters with their highest value, if there is one."""
 
 
 def stop_sequences(subject: Subject) -> Iterator[Problem]:
-    """Refuse stop sequences that are no list of texts."""
+    """Refuse stop sequences that are no list of texts, and blank ones (API facts §6.8)."""
     given = subject.get("params", "stop_sequences")
     if given is not None and not (
         isinstance(given, list) and all(isinstance(stop, str) and stop for stop in given)
     ):
         yield _bad(subject, ("params", "stop_sequences"), "must be a list of texts", given)
+        return
+    for number, stop in enumerate(given or ()):
+        if stop.isspace():
+            yield subject.error(
+                "bad-param",
+                ("params", "stop_sequences", number),
+                f"params.stop_sequences[{number}] has no visible character",
+                "The API answers 'each stop sequence must contain non-whitespace' to every request."
+                " Stop at a word or a mark, and ask for it in the prompt.",
+            )
+
+
+def sampling_values(subject: Subject) -> Iterator[Problem]:
+    """Refuse sampling parameters that are no number of their range (API facts §6.8)."""
+    for name, most in _SAMPLING.items():
+        given = subject.get("params", name)
+        if given is None:
+            continue
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        if not number or given < 0 or (most is not None and given > most):
+            must = (
+                "must be a number of 0 or more" if most is None else "must be a number from 0 to 1"
+            )
+            yield _bad(subject, ("params", name), must, given)
 
 
 def metadata(subject: Subject) -> Iterator[Problem]:
@@ -73,13 +99,14 @@ def thinking_kind(subject: Subject) -> Iterator[Problem]:
 
 
 def thinking_budget(subject: Subject) -> Iterator[Problem]:
-    """Refuse a budget that leaves no room for the answer (fact sheet §6.2)."""
+    """Refuse a budget that leaves no room for the answer, or is of no use (fact sheet §6.2)."""
     thinking, most = subject.mapping("params", "thinking"), subject.get("max_tokens")
-    if thinking.get("type") != "enabled":
-        return
     budget = thinking.get("budget_tokens")
     path = ("params", "thinking", "budget_tokens")
-    if isinstance(budget, bool) or not isinstance(budget, int):
+    if thinking.get("type") != "enabled":
+        if budget is not None and thinking.get("type") in THINKING:
+            yield _budget_for_others(subject, path, str(thinking["type"]))
+    elif isinstance(budget, bool) or not isinstance(budget, int):
         yield subject.error(
             "bad-param",
             ("params", "thinking"),
@@ -97,6 +124,17 @@ def thinking_budget(subject: Subject) -> Iterator[Problem]:
             "Thinking is part of the answer's tokens, so max_tokens must be larger, or every"
             " request would come back as errored. Lower the budget, or raise max_tokens.",
         )
+
+
+def _budget_for_others(subject: Subject, path: NodePath, kind: str) -> Problem:
+    return subject.error(
+        "bad-param",
+        path,
+        f"params.thinking.budget_tokens is set, which the type {kind} does not have",
+        "Every request would come back as errored with 'Extra inputs are not permitted'. Remove it;"
+        " output_config.effort says how much work goes into an answer.",
+        key=True,
+    )
 
 
 def thinking_with_effort(subject: Subject) -> Iterator[Problem]:
