@@ -222,10 +222,13 @@ class GitHubRunner:
             return
         assert part["uses"].startswith("actions/upload-artifact@")
         event = values["github"]["event"]
+        folder = Path(filled(part["with"]["path"], values))
+        if not folder.exists() and part["with"]["if-no-files-found"] == "ignore":
+            return
         self.forge.keep(
             filled(part["with"]["name"], values),
-            Path(filled(part["with"]["path"], values)),
-            sha=event["pull_request"]["head"]["sha"],
+            folder,
+            sha=event.get("pull_request", {}).get("head", {}).get("sha", values["github"]["sha"]),
             repository=2 if event.get("fork") else 1,
         )
 

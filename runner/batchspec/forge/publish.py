@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from batchspec.durable import disk_errors
 from batchspec.errors import Refused
 from batchspec.forge.git import GitFailure, Overtaken, Repository, only_these
 from batchspec.forge.port import Forge
@@ -69,6 +72,43 @@ def publish_outputs(
         return Published(files=changed, commit=commit, branch=REQUEST_BRANCH, request=address)
     commit = _pushed(repository, target, changed)
     return Published(files=changed if commit else (), commit=commit, branch=target)
+
+
+def copy_outputs(root: Path, specs: Iterable[LoadedSpec], target: Path) -> tuple[str, ...]:
+    """Copy the outputs that are there, with what stands beside them, into a folder.
+
+    Args:
+        root: The project's root.
+        specs: Whose outputs; those without a manifest were not written whole yet.
+        target: The folder; files keep their paths below it.
+
+    Returns:
+        Paths of the files, relative to the root.
+
+    Raises:
+        Refused: an output is emulated.
+        DiskFailure: they cannot be copied.
+    """
+    specs = tuple(specs)
+    _refuse_emulated(root, specs)
+    found = sorted({path for loaded in specs for path in _written(root, loaded)})
+    for path in found:
+        with disk_errors(f"copy {path} into {target}"):
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / path, target / path)
+    return tuple(path.as_posix() for path in found)
+
+
+def _written(root: Path, loaded: LoadedSpec) -> Iterator[Path]:
+    for output in loaded.spec.outputs:
+        place = target_of(root, output.path)
+        if not place.manifest.is_file():
+            continue
+        pattern = "*".join(map(glob.escape, FIELDS.split(output.path)))
+        beside = (path for path in (place.manifest, place.quarantine) if path.is_file())
+        for path in (*root.glob(pattern), *beside):
+            if path.is_file() and not path.is_symlink():
+                yield path.relative_to(root)
 
 
 def _pushed(repository: Repository, branch: str, changed: tuple[str, ...]) -> str:
@@ -168,5 +208,6 @@ def _refuse_ignored(repository: Repository, specs: Iterable[LoadedSpec]) -> None
     if ignored:
         raise Refused(
             f"Git ignores {', '.join(ignored[:3])}, so outputs cannot be committed.",
-            hint="Take their folder out of .gitignore, or publish outputs as an artifact instead.",
+            hint="Take their folder out of .gitignore, or publish outputs as an artifact instead, "
+            "with --to.",
         )

@@ -16,10 +16,12 @@ from batchspec.plan.model import Plan
 from batchspec.state.history import RunRecord
 from batchspec.state.ledger import Ledger
 from batchspec.state.model import OPEN
+from batchspec.state.runs import read_history
 from batchspec.workflow.context import Session
 from batchspec.workflow.options import DONE, PROBLEMS
 from batchspec.workflow.provenance import actor, checkout, ci_url
 
+PUBLISH: Final = "ci publish"
 _INTERRUPTED: Final = 130
 _DISK: Final = 5
 _BUG: Final = 70
@@ -137,6 +139,35 @@ def recorded(
         recording.end(*_told(error))
         raise
     recording.end(recording.exit_code)
+
+
+@contextlib.contextmanager
+def publishing(session: Session, specs: Sequence[str]) -> Iterator[bool]:
+    """Yield whether answers were taken in since outputs were last published, and record that.
+
+    What this CI run has published before does not count, so that it can be done again.
+
+    Raises:
+        StateLocked: another command is at work on the state.
+    """
+    if session.reader() is None:
+        yield False
+        return
+    with session.writer(PUBLISH) as ledger:
+        page = ci_url(session.environ)
+        if not any(_collecting(ledger, session, page)):
+            yield False
+            return
+        with recorded(session, ledger, PUBLISH, specs):
+            yield True
+
+
+def _collecting(ledger: Ledger, session: Session, page: str) -> Iterator[bool]:
+    """Yield, back to the last time that another job published, whether a command collected."""
+    for run in read_history(ledger, emulated=session.emulated).runs:
+        if run.record.command == PUBLISH and not (page and run.record.ci_url == page):
+            return
+        yield bool(run.collected)
 
 
 def _told(error: BaseException) -> tuple[int, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,8 @@ from scratch_repository import KEY, ROWS
 from workflow_runner import git
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fake_forge import FakeForge
     from scratch_repository import Scratch
     from workflow_runner import GitHubRunner, Job
@@ -97,6 +101,29 @@ def assert_collected_once(runner: GitHubRunner, scratch: Scratch) -> None:
     assert nothing.code == 0, nothing.told()
     assert "Nothing to submit." in nothing.step("Apply").out
     assert scratch.paid() == 5
+
+
+@pytest.mark.slow
+def test_outputs_as_an_artifact(
+    scratch: Scratch, runner: GitHubRunner, forge: FakeForge, tmp_path: Path
+) -> None:
+    """Kept once after answers were taken in, failed items or not; nothing is committed for it."""
+    place = ".github/workflows/batchspec-collect.yml"
+    workflow = scratch.folder.read(place).replace("publish: commit", "publish: artifact")
+    commit = scratch.commit({place: workflow}, branch="main")
+    assert pushed(runner, commit).code == 0
+    done = collected(runner, scratch)
+    assert done.code == 0, done.told()
+    (kept,) = forge.archives
+    assert kept.name == "batchspec-outputs"
+    with zipfile.ZipFile(io.BytesIO(kept.data)) as archive:
+        archive.extractall(tmp_path / "kept")
+    names = ("triage.jsonl", "triage.jsonl.manifest.json")
+    assert sorted(path.name for path in (tmp_path / "kept/out").iterdir()) == [*names]
+    assert len((tmp_path / "kept/out/triage.jsonl").read_text().splitlines()) == 3
+    again = collected(runner, scratch)
+    assert "No output has changed since it was last published." in again.step("Collect").out
+    assert (again.code, len(forge.archives), scratch.main()) == (0, 1, commit)
 
 
 @pytest.mark.slow

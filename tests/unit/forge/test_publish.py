@@ -14,7 +14,7 @@ from batchspec.api.catalogue import load_catalogue
 from batchspec.errors import Refused
 from batchspec.forge.git import GitFailure, Repository, repository_of
 from batchspec.forge.port import Forge, Remote
-from batchspec.forge.publish import REQUEST_BRANCH, Published, publish_outputs
+from batchspec.forge.publish import REQUEST_BRANCH, Published, copy_outputs, publish_outputs
 from batchspec.spec.project import LoadedSpec, load_project, load_specs
 
 SPEC = """\
@@ -143,6 +143,21 @@ def test_emulated_answers_are_not_published(origin: Path, tmp_path: Path) -> Non
     with pytest.raises(Refused, match="answers of the emulator"):
         published(job)
     assert listed(origin) == set()
+
+
+def test_copies_for_an_artifact(origin: Path, tmp_path: Path) -> None:
+    """Whole outputs and what stands beside them, with their paths; no emulated one."""
+    repository, specs = checkout(origin, tmp_path / "job")
+    kept, unfinished = tmp_path / "kept", "out/one[1].jsonl.manifest.json"
+    write(repository.root, {path: OUTPUTS[path] for path in OUTPUTS if path != unfinished} | OTHERS)
+    files = copy_outputs(repository.root, specs, kept)
+    assert set(files) == {"out/a b.md", "out/ü.md", "out/_key_.md.manifest.json"}
+    write(repository.root, OUTPUTS)
+    assert set(copy_outputs(repository.root, specs, kept)) == OUTPUTS.keys()
+    assert {p: (kept / p).read_text(encoding="utf-8") for p in OUTPUTS} == OUTPUTS
+    write(repository.root, {unfinished: json.dumps({"emulated": True})})
+    with pytest.raises(Refused, match="answers of the emulator"):
+        copy_outputs(repository.root, specs, kept)
 
 
 def test_ignored_outputs(origin: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 `restore`, with --open for a job that may submit, takes the state from a branch of the repository,
 and `keep` puts it back; both do nothing where the state stays by itself. `comment` writes the text
 in FILE as the one comment of a pull request. `fetch` gets the plan that was reviewed for the merged
-commit. `publish` commits the outputs that have changed.
+commit. `publish` commits the outputs that have changed, or copies them into a folder.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ from batchspec.forge.archive import unpack_plan
 from batchspec.forge.comment import place_comment
 from batchspec.forge.found import forge_of, remote_of
 from batchspec.forge.git import repository_of
-from batchspec.forge.publish import publish_outputs
+from batchspec.forge.publish import copy_outputs, publish_outputs
 from batchspec.forge.statebranch import StateBranch
 from batchspec.workflow.context import open_session
 from batchspec.workflow.provenance import ci_url
+from batchspec.workflow.recording import publishing
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from batchspec.cli.terminal import Terminal
-    from batchspec.spec.project import Project
+    from batchspec.spec.project import LoadedSpec, Project
 
 EXAMPLES = """\
   batchspec ci restore --open               before `apply`; without --open before `plan`
@@ -39,6 +41,7 @@ EXAMPLES = """\
   batchspec ci fetch plan.json              exit code 4 when no plan was reviewed
   batchspec ci publish                      commit changed outputs to the job's branch
   batchspec ci publish --request            the same as a pull request
+  batchspec ci publish --to outputs         copy them, for an artifact of the job
 """
 BRANCH = "batchspec-state"
 ARTIFACT = "batchspec-plan"
@@ -66,6 +69,8 @@ class Arguments(Shared):
     """Seconds after which a job that has not given the state back was killed."""
     request: bool
     """Publish as a pull request."""
+    to: Path | None
+    """Publish into this folder."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,13 +113,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --open: a job that has had the state for so long was killed (default: 3600)",
     )
     parser.add_argument("--request", action="store_true", help="with `publish`: as a pull request")
+    parser.add_argument(
+        "--to",
+        metavar="DIR",
+        type=Path,
+        help="with `publish`: into this folder, without a commit, if answers were taken in since "
+        "the last time",
+    )
     add_shared(parser)
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
     """Do one step of a job."""
-    if (args.file is None) is (args.step in {"comment", "fetch"}):
-        raise UsageFailure("`batchspec ci comment` and `ci fetch` take a FILE, other steps none.")
+    _check(args)
     for name in ("GITHUB_TOKEN", "BATCHSPEC_GITLAB_TOKEN"):
         terminal.guard_secret(name)
     project, problems = open_project(args, terminal)
@@ -129,6 +140,13 @@ def run(args: Arguments, terminal: Terminal) -> Result:
             return _publish(args, terminal, project)
         case "restore" | "keep":
             return _state(args, terminal, project)
+
+
+def _check(args: Arguments) -> None:
+    if (args.file is None) is (args.step in {"comment", "fetch"}):
+        raise UsageFailure("`batchspec ci comment` and `ci fetch` take a FILE, other steps none.")
+    if args.to is not None and (args.request or args.step != "publish"):
+        raise UsageFailure("--to belongs to `ci publish`, and --request does not go along with it.")
 
 
 def _comment(args: Arguments, terminal: Terminal, project: Project) -> Result:
@@ -165,6 +183,8 @@ def _publish(args: Arguments, terminal: Terminal, project: Project) -> Result:
     selection, problems = select_named(args, terminal, ())
     if selection is None:
         return stopped_by(problems)
+    if args.to is not None:
+        return _copy(args.to, terminal, project, selection.specs)
     forge = forge_of(terminal.environ, terminal.clock) if args.request else None
     repository = repository_of(project.root, remote_of(terminal.environ), terminal.environ)
     done = publish_outputs(repository, selection.specs, forge)
@@ -175,6 +195,21 @@ def _publish(args: Arguments, terminal: Terminal, project: Project) -> Result:
         text = f"Published to {where} ({done.commit[:12]}):\n{text}"
     data = {"files": done.files, "commit": done.commit, "branch": done.branch}
     return Result(text=text, json={**data, "request": done.request})
+
+
+def _copy(
+    target: Path, terminal: Terminal, project: Project, specs: Sequence[LoadedSpec]
+) -> Result:
+    """Copy the outputs for an artifact, once after answers were taken in."""
+    session = open_session(project, emulate=False, clock=terminal.clock, environ=terminal.environ)
+    names = [loaded.spec.name for loaded in specs]
+    with session, publishing(session, names) as new:
+        files = copy_outputs(project.root, specs, target) if new else ()
+    text = "No output has changed since it was last published.\n"
+    if files:
+        text = "".join(f"  {path}\n" for path in files)
+        text = f"Copied to {target}:\n{text}"
+    return Result(text=text, json={"files": files, "folder": str(target)})
 
 
 def _state(args: Arguments, terminal: Terminal, project: Project) -> Result:
