@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from tests.functional.conftest import MakeProject
@@ -96,18 +100,29 @@ def test_closed_pipe_is_quiet(project: MakeProject) -> None:
 
 
 def test_emulator_serves_until_terminated(project: MakeProject) -> None:
-    """`emulator` prints two exports, answers, and ends in order on SIGTERM."""
-    with project().start("emulator") as process:
+    """`emulator` prints two exports, does as its options say, and ends in order on SIGTERM."""
+    options = ["--key", "any", "--stepped", "--seed", "7", "--rpm", "1"]
+    with project().start("emulator", *options, "--unknown", "rate_limit_headers=true") as process:
         assert process.stdout is not None
         exports = [process.stdout.readline() for _ in range(2)]
         base_url = exports[0].removeprefix("export ANTHROPIC_BASE_URL=").strip()
-        assert exports[1].startswith("export ANTHROPIC_API_KEY=")
+        assert exports[1] == "export ANTHROPIC_API_KEY=any\n"
         request = urllib.request.Request(  # noqa: S310 - the scheme is http
             f"{base_url}/v1/messages/batches",
             headers={"x-api-key": "any", "anthropic-version": "2023-06-01"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
             assert answer.status == 200
+            assert answer.headers["anthropic-ratelimit-requests-limit"] == "1"
+        with pytest.raises(urllib.error.HTTPError, match="429"):
+            urllib.request.urlopen(request, timeout=10)  # noqa: S310 - as above
+        clock = f"{base_url}/_emulator/clock"
+        times = []
+        for _ in range(2):
+            with urllib.request.urlopen(clock, timeout=10) as answer:  # noqa: S310 - as above
+                times.append(json.load(answer))
+        assert times[0] == times[1], "time stands still"
+        assert times[0]["speed"] == 0
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -172,6 +172,21 @@ def positive_seconds(text: str) -> float:
     return value
 
 
+def positive_number(text: str) -> float:
+    """Read a number.
+
+    Raises:
+        argparse.ArgumentTypeError: not a finite number above zero.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
+    return value
+
+
 def positive_count(text: str) -> int:
     """Read a number of things.
 

@@ -10,7 +10,7 @@ from batchspec.emulator.faults import FaultsError
 from batchspec.emulator.replay import RecordingError
 from batchspec.emulator.rules import AnswersError
 from batchspec.emulator.server import serve
-from batchspec.emulator.settings import EmulatorSettings, Limits, Unknowns
+from batchspec.emulator.settings import EmulatorSettings, Limits, Unknowns, keys_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,17 +60,10 @@ def _settings(arguments: argparse.Namespace) -> EmulatorSettings:
         speed=arguments.speed,
         stepped=arguments.stepped,
         placeholders=arguments.placeholders,
-        keys=_keys(arguments.key),
+        keys=keys_of(arguments.key) if arguments.key else None,
         limits=Limits(requests_per_minute=arguments.rpm, queue_requests=arguments.queue),
         unknowns=Unknowns.of(arguments.unknown),
     )
-
-
-def _keys(entries: list[str] | None) -> dict[str, str] | None:
-    if entries is None:
-        return None
-    pairs = (entry.partition("=") for entry in entries)
-    return {key: workspace or "default" for key, _, workspace in pairs}
 
 
 def main(arguments: list[str] | None = None) -> int:

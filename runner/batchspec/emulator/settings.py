@@ -94,6 +94,12 @@ class Unknowns:
         return cls(**chosen)
 
 
+def keys_of(entries: Sequence[str]) -> dict[str, str]:
+    """Return API keys and their workspaces from ``KEY`` or ``KEY=WORKSPACE`` entries."""
+    pairs = (entry.partition("=") for entry in entries)
+    return {key: workspace or "default" for key, _, workspace in pairs}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatorSettings:
     """Everything an emulator needs to know before it starts."""

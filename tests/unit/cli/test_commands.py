@@ -54,8 +54,10 @@ def test_init_into_a_file(tmp_path: Path, terminal: Terminal) -> None:
 def test_init_from_a_template(tmp_path: Path, terminal: Terminal, said: Said) -> None:
     """`--template` copies an example without what its test expects, and ignores its state."""
     assert main(["init", "--list"], terminal) == 0
-    names = said(terminal)[0].split()
-    assert "extraction" in names
+    listed = [line.split(maxsplit=1) for line in said(terminal)[0].splitlines()]
+    assert all(len(words) == 2 for words in listed), "each template says what it shows"
+    names = [name for name, _ in listed]
+    assert ["summaries", "a glob of files, one output file per item"] in listed
     for name in names:
         assert main(["init", "--template", name, str(tmp_path / name)], terminal) == 0
         found = tree(tmp_path / name)

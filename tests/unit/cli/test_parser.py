@@ -129,6 +129,8 @@ def test_slips_of_the_pen_are_told_what_they_meant(
         (["run", "--format", "markdown"], "invalid choice: 'markdown'"),
         (["plan", "--det"], "Unrecognized arguments: --det"),
         (["emulator", "--delay", "inf"], "'inf' is not a number of seconds"),
+        (["emulator", "--speed", "0"], "'0' is not a number above zero"),
+        (["emulator", "--unknown", "colour=red"], "unknown choice 'colour'"),
         (["schema", "specs"], "invalid choice: 'specs'"),
     ],
 )

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batchspec.cli.arguments import Shared, add_shared, port, positive_seconds
+from batchspec.cli.arguments import (
+    Shared,
+    add_shared,
+    port,
+    positive_count,
+    positive_number,
+    positive_seconds,
+)
 from batchspec.cli.result import Result
 from batchspec.emulator.faults import FaultsError
 from batchspec.emulator.replay import RecordingError
 from batchspec.emulator.rules import AnswersError
 from batchspec.emulator.server import RunningEmulator, start_emulator
-from batchspec.emulator.settings import EmulatorSettings
+from batchspec.emulator.settings import EmulatorSettings, Limits, Unknowns, keys_of
 from batchspec.errors import EnvironmentFailure, UsageFailure
 
 if TYPE_CHECKING:
-    import argparse
-
     from batchspec.cli.terminal import Terminal
 
 EXAMPLES = """\
   batchspec emulator                                   a free port, answers that echo
   batchspec emulator --port 8000 --data-dir emulated   keep batches between starts
   batchspec emulator --answers answers.yaml --delay 5  your answers, after five seconds
+  batchspec emulator --delay 600 --speed 60            ten minutes that take ten seconds
+  batchspec emulator --rpm 50 --queue 1000             with rate limits
   batchspec emulator --replay cassette.jsonl --replay-only  what `batchspec record` wrote
 """
-_KEY = "emulator-needs-no-key"
+_ANY_KEY = "emulator-needs-no-key"
 _HOUR = 3600.0
 
 
@@ -43,6 +51,21 @@ class Arguments(Shared):
     replay_only: bool
     delay: float
     """Seconds from creation to the end of a batch."""
+    cancel_delay: float
+    """Seconds a cancelled batch stays ``canceling`` at most."""
+    seed: int
+    speed: float
+    """Emulated seconds per real second."""
+    stepped: bool
+    """Time moves only through the admin endpoint."""
+    key: tuple[str, ...]
+    """``KEY`` or ``KEY=WORKSPACE``; empty: any key."""
+    rpm: int | None
+    """Calls per minute to the batch endpoints; None: no limit."""
+    queue: int | None
+    """Requests that may wait; None: no limit."""
+    unknown: tuple[str, ...]
+    """``NAME=VALUE``: choices where the real behaviour is not known."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +102,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="time from creation to the end of a batch (default: 0)",
     )
+    _add_time(parser)
+    _add_limits(parser)
     add_shared(parser)
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cancel-delay",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=0.0,
+        help="time a cancelled batch stays canceling at most (default: 0)",
+    )
+    parser.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        default=0,
+        help="varies answers, the order of results and every choice by rate (default: 0)",
+    )
+    parser.add_argument(
+        "--speed",
+        metavar="X",
+        type=positive_number,
+        default=1.0,
+        help="emulated seconds per real second (default: 1)",
+    )
+    parser.add_argument(
+        "--stepped",
+        action="store_true",
+        help="time stands still, and moves only through POST /_emulator/clock",
+    )
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key",
+        metavar="KEY[=WORKSPACE]",
+        action="append",
+        default=[],
+        help="a key to accept, bound to its workspace; may be given several times (default: any)",
+    )
+    parser.add_argument(
+        "--rpm",
+        metavar="N",
+        type=positive_count,
+        help="calls per minute to the batch endpoints (default: no limit)",
+    )
+    parser.add_argument(
+        "--queue",
+        metavar="N",
+        type=positive_count,
+        help="requests that may wait in the processing queue (default: no limit)",
+    )
+    parser.add_argument(
+        "--unknown",
+        metavar="NAME=VALUE",
+        type=_choice,
+        action="append",
+        default=[],
+        help="a choice where the real behaviour is not known; the reference lists them",
+    )
 
 
 def run(args: Arguments, terminal: Terminal) -> Result:
@@ -90,7 +174,8 @@ def run(args: Arguments, terminal: Terminal) -> Result:
         EnvironmentFailure: the port cannot be used.
     """
     with _start(args) as server:
-        _announce(server.base_url, terminal)
+        key = args.key[0].partition("=")[0] if args.key else _ANY_KEY
+        _announce(server.base_url, key, terminal)
         try:
             while True:
                 terminal.clock.sleep(_HOUR)
@@ -107,6 +192,13 @@ def _start(args: Arguments) -> RunningEmulator:
         replay=tuple(path for path in args.replay if _file("--replay", path)),
         replay_only=args.replay_only,
         delay_seconds=args.delay,
+        cancel_seconds=args.cancel_delay,
+        seed=args.seed,
+        speed=args.speed,
+        stepped=args.stepped,
+        keys=keys_of(args.key) if args.key else None,
+        limits=Limits(requests_per_minute=args.rpm, queue_requests=args.queue),
+        unknowns=Unknowns.of(args.unknown),
     )
     try:
         return start_emulator(settings, port=args.port)
@@ -119,16 +211,29 @@ def _start(args: Arguments) -> RunningEmulator:
         ) from error
 
 
+def _choice(text: str) -> str:
+    """Let a choice pass that there is.
+
+    Raises:
+        argparse.ArgumentTypeError: its name or its value is not known.
+    """
+    try:
+        Unknowns.of([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
 def _file(option: str, path: Path | None) -> Path | None:
     if path is not None and not path.is_file():
         raise UsageFailure(f"{option} {path} is not a file.")
     return path
 
 
-def _announce(base_url: str, terminal: Terminal) -> None:
+def _announce(base_url: str, key: str, terminal: Terminal) -> None:
     """Print what another terminal has to set; progress and hints go to stderr."""
     if terminal.format == "json":
-        terminal.data_json({"base_url": base_url, "api_key": _KEY})
+        terminal.data_json({"base_url": base_url, "api_key": key})
         return
-    terminal.data(f"export ANTHROPIC_BASE_URL={base_url}\nexport ANTHROPIC_API_KEY={_KEY}\n")
+    terminal.data(f"export ANTHROPIC_BASE_URL={base_url}\nexport ANTHROPIC_API_KEY={key}\n")
     terminal.note(f"The emulator listens on {base_url}; Ctrl-C ends it.")

@@ -5,6 +5,7 @@ With --ci, write the files that run a project in CI, into a repository that may 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from batchspec.cli.arguments import Shared, add_shared
 from batchspec.cli.result import Result
 from batchspec.errors import UsageFailure
-from batchspec.report.figures import count
+from batchspec.report.figures import count, table
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,7 @@ EXAMPLES = """\
   batchspec init                                into the current folder
   batchspec init demo                           into demo/, made when missing
   batchspec init --template extraction demo     one of the examples
-  batchspec init --list                         the names of the templates
+  batchspec init --list                         the templates, and what each shows
   batchspec init --ci github                    workflows that plan, apply and collect
 """
 STARTER = {
@@ -49,6 +50,9 @@ CI_FILES = {
     "gitlab": {"ci/batchspec.gitlab-ci.yml": "gitlab/batchspec.gitlab-ci.yml"},
 }
 """By CI system: path in the repository, and below ``ci/`` of this one."""
+
+_LESSON = re.compile(r"^\| \[([a-z-]+)\]\(\1/\) \| (.+) \|$", re.MULTILINE)
+"""A row of the table in ``examples/README.md``."""
 
 _NOT_COPIED = frozenset(("expected", "out", ".batchspec", "node_modules"))
 """Parts of an example that belong to its test or to a run of it."""
@@ -82,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ci", choices=tuple(CI_FILES), help="write the files that run a project in this CI system"
     )
     parser.add_argument(
-        "--list", action="store_true", help="print the names of the templates, and write nothing"
+        "--list", action="store_true", help="print the templates and what they show; write nothing"
     )
     add_shared(parser)
 
@@ -180,7 +184,19 @@ def _refuse_overwriting(folder: Path, source: Mapping[str, Traversable]) -> None
 
 def _listed() -> Result:
     names = template_names()
-    return Result(text="".join(f"{name}\n" for name in names), json={"templates": list(names)})
+    shown = _lessons()
+    rows = table([(name, shown.get(name, "")) for name in names])
+    return Result(
+        text="".join(f"{row.rstrip()}\n" for row in rows),
+        json={"templates": list(names), "lessons": {name: shown.get(name) for name in names}},
+    )
+
+
+def _lessons() -> dict[str, str]:
+    """Return what each template shows, as the table of the examples' own page says it."""
+    page = examples_root() / "README.md"
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    return {name: shown.replace("`", "") for name, shown in _LESSON.findall(text)}
 
 
 def _text(folder: Path, source: Mapping[str, Traversable]) -> str:
