@@ -63,8 +63,14 @@ def kind_of(duckdb_type: str) -> Kind:
     return exact.get(duckdb_type, Kind.PLAIN)
 
 
-def json_cell(column: Column) -> str:
-    """Return the SQL of a value as JSON; NULL, NaN and infinities are ``null``, bytes are hex."""
+def json_cell(column: Column, *, strict: bool = True) -> str:
+    """Return the SQL of a value as JSON; NULL, NaN and infinities are ``null``, bytes are hex.
+
+    Args:
+        column: The column.
+        strict: NaN inside of a nested value, which JSON does not have, is an error; otherwise it is
+            written, for lines that are only compared.
+    """
     name, kind = quote_identifier(column.name), kind_of(column.type)
     if kind is Kind.FLOAT:
         text = f"CASE WHEN isfinite({name}) THEN {name}::VARCHAR END"
@@ -73,7 +79,7 @@ def json_cell(column: Column) -> str:
     elif kind is Kind.BYTES:
         text = f"'\"' || lower(hex({name})) || '\"'"
     elif kind in {Kind.NESTED, Kind.JSON}:
-        text = _document(column)
+        text = _document(column) if strict else json_text(name)
     else:
         text = json_text(f"{name}::VARCHAR")
     return f"coalesce({text}, 'null')"

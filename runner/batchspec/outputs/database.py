@@ -116,7 +116,7 @@ def content_digest(engine: Engine, path: Path) -> Content | None:
 
 def _lines(engine: Engine, name: str, columns: tuple[Column, ...]) -> Iterator[list[str]]:
     rows = engine.rows(
-        f"SELECT {json_object(columns)} || chr(10) AS line FROM {name} ORDER BY line"
+        f"SELECT {json_object(columns, strict=False)} || chr(10) AS line FROM {name} ORDER BY line"
     )
     while chunk := list(islice(rows, _ROWS_AT_ONCE)):
         yield [row[0] for row in chunk]

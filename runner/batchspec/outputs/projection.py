@@ -68,11 +68,16 @@ class Projection:
         return f" ORDER BY {self.order}" if self.order else ""
 
 
-def json_object(columns: Sequence[Column]) -> str:
-    """Return the SQL of a row as a JSON object of these columns."""
+def json_object(columns: Sequence[Column], *, strict: bool = True) -> str:
+    """Return the SQL of a row as a JSON object of these columns.
+
+    Args:
+        columns: The columns.
+        strict: NaN inside of a value is an error, rather than no JSON.
+    """
     names = (json.dumps(column.name, ensure_ascii=False) for column in columns)
     fields = (
-        f"{quote_literal(name + ':')}, {json_cell(column)}"
+        f"{quote_literal(name + ':')}, {json_cell(column, strict=strict)}"
         for name, column in zip(names, columns, strict=True)
     )
     return "concat('{', " + ", ',', ".join(fields) + ", '}')"

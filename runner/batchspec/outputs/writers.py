@@ -13,6 +13,7 @@ from batchspec.outputs.database import ENDING as DATABASE
 from batchspec.outputs.database import reading_database, refuse_other_tables, table_name
 from batchspec.outputs.formats import ENDINGS, Part, digest_of, reading, write_part
 from batchspec.outputs.job import OutputJob, Written
+from batchspec.outputs.jsontexts import json_texts
 from batchspec.outputs.manifest import (
     Manifest,
     OutputFacts,
@@ -81,10 +82,15 @@ def rows_of(
     engine: Engine, results: Results, job: OutputJob, authored: Authored | None
 ) -> tuple[Projection | None, tuple[Problem, ...]]:
     """Return the rows of an output that is one file: the author's, else the default ones."""
-    if authored is not None:
-        return projected(engine, authored)
     ending = ending_of(job)
-    if ending in {".jsonl", ".json"}:
+    is_json = ending in {".jsonl", ".json"}
+    if authored is not None:
+        projection, problems = projected(engine, authored)
+        if projection is None or is_json:
+            return projection, problems
+        schema = results.sources.form.schema
+        return projection, (*problems, *json_texts(engine, projection, authored, schema))
+    if is_json:
         return default_json(results), ()
     return default_table(results, flat=ending == ".csv"), ()
 

@@ -209,6 +209,8 @@ THEMES: tuple[Theme, ...] = (
         "Inputs",
         ("bad-sql", "A statement is not SQL, or not one that can be used here.", "Correct it."),
         ("unstable-sql?", "A statement may give other rows each time.", "Make it deterministic."),
+        ("json-text?", "A column of an output takes a field of the answer as JSON.",
+         "Write `result->>'label'`, or `answer.label`."),
         ("input-file-refused", "An input file is missing, a link, or outside of the project.",
          "Change the path or the file."),
         ("no-input-files", "No file matches a pattern.", "Correct the pattern."),

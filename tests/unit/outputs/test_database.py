@@ -125,3 +125,14 @@ def test_verify_compares_the_content(answered: World) -> None:
     path.write_bytes(b"torn")
     (complaint,) = verify_output(answered.root, "out/a.duckdb", digest_of=digest)
     assert not complaint.stale
+
+
+def test_numbers_that_json_does_not_have_stand_in_a_database(answered: World) -> None:
+    """NaN inside a list is no mistake here, unlike in JSON, and a second run finds it again."""
+    select = "SELECT key, ['nan'::DOUBLE, 1] AS list FROM results"
+    tail = f'outputs: {{path: out/a.duckdb, select: "{select}"}}\n'
+    written, problems = answered.run(tail)
+    assert problems == ()
+    assert str(rows(answered.root / "out/a.duckdb", "SELECT list FROM demo")[0][0]) == "[nan, 1.0]"
+    again, _ = answered.run(tail)
+    assert (again.changed, again.digest) == (False, written.digest)

@@ -190,6 +190,36 @@ def test_what_may_change_each_time_is_a_warning(answered: World) -> None:
     assert (found.code, found.severity) == ("unstable-sql", Severity.WARNING)
 
 
+@pytest.mark.parametrize(
+    ("sql", "path", "told"),
+    [
+        ("SELECT key, result.label FROM results", "out/s.csv", "the column label of"),
+        (
+            "SELECT key, result.label AS l, result.score, result.tags FROM results",
+            "out/s.csv",
+            "the columns l and score of",
+        ),
+        ("SELECT key, r.result.label AS l FROM results r", "out/s.parquet", "the column l of"),
+        ("SELECT key, result.label FROM results", "out/s.duckdb", "the column label of"),
+        ("SELECT key, result.label FROM results", "out/s.jsonl", None),
+        ("SELECT key, result.tags, r.result FROM results r", "out/s.csv", None),
+        ("SELECT key, result->>'label' AS l, answer.label FROM results", "out/s.csv", None),
+    ],
+)
+def test_a_text_that_keeps_its_quotes_is_told(
+    answered: World, sql: str, path: str, told: str | None
+) -> None:
+    """A dotted field of the answer is JSON; formats that are not get a warning."""
+    tags = {"type": "array", "items": {"type": "string"}}
+    answered.schema = {"type": "object", "properties": {"label": {"type": "string"}, "tags": tags}}
+    answered.say('"T-1"', '{"label": "low", "tags": []}')
+    written, problems = answered.run(select(sql, path))
+    assert written.rows == 3
+    found = [(one.code, one.severity) for one in problems]
+    assert found == [("json-text", Severity.WARNING)] * (told is not None)
+    assert told is None or told in problems[0].summary
+
+
 def test_a_failed_projection_leaves_the_old_output(answered: World) -> None:
     """An error in the middle of writing leaves what stood there, and no part."""
     answered.run(select("SELECT id FROM results"))
