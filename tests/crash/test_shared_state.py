@@ -76,9 +76,16 @@ def judge(worlds: list[World]) -> None:
 
 
 @pytest.mark.slow
-def test_two_checkouts_race(worlds: Worlds, postgres: PostgresServer) -> None:
+@pytest.mark.parametrize("store", ["folder", "bucket"])
+def test_two_checkouts_race(
+    worlds: Worlds, postgres: PostgresServer, request: pytest.FixtureRequest, store: str
+) -> None:
     """Started at once, one works and the other is told; both come to the same output."""
     both = checkouts(worlds, postgres, items=30)
+    if store == "bucket":
+        buckets = request.getfixturevalue("buckets")
+        place = {"BATCHSPEC_STATE_SEGMENTS": f"s3://{buckets.bucket()}/states"}
+        both = [replace(one, environ=one.environ | buckets.environ() | place) for one in both]
     running = [start(world) for world in both]
     said = [process.communicate(timeout=200)[1].decode() for process in running]
     codes = sorted(process.returncode for process in running)
