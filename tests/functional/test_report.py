@@ -83,6 +83,20 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
+def test_what_is_answered_is_shown_before_all_is(folder: Folder) -> None:
+    """One more row, or one in flight, takes the other items and failures off no page."""
+    folder.write("data/more.jsonl", folder.read("data/rows.jsonl") + '{"id": "new", "text": "n"}\n')
+    folder.write("specs/hostile.yaml", SPEC.replace("rows.jsonl", "more.jsonl"))
+    assert folder.batchspec("report", "--emulate").code == 0
+    page = folder.read("report.html")
+    assert "Of its items, 1 is not asked yet (<code>batchspec run --emulate</code> asks)." in page
+    assert ">76 succeeded</span>" in page
+    assert ">1 refused</span>" in page
+    found = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    assert len(json.loads(found[1])) == 77
+
+
 class Seen:
     """An open page, and what went wrong on it."""
 

@@ -24,6 +24,7 @@ from batchspec.outputs.overview import (
 from batchspec.outputs.receipt import read_checks
 from batchspec.outputs.results import ResultSources, open_results
 from batchspec.outputs.spending import Asked, length_bins, lengths
+from batchspec.plan.model import Action, Counts
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
@@ -41,6 +42,8 @@ SHOWN_BATCHES = 200
 SHOWN_ITEMS = 1000
 """Items of all specs together: their texts are cut so that a page stays under 5 MB."""
 PROMPT_CHARACTERS = 1500
+_ANSWERED = f"'{Action.UNCHANGED}', '{Action.FAILED}'"
+"""What is done with items that have an answer: nothing."""
 _EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -130,14 +133,15 @@ class _Reading:
         if self.reader is None:
             return replace(bare, waiting="Nothing was asked yet.")
         bare = self._measured(engine, loaded, bare)
-        if not is_complete(planned.plan) or planned.known is None:
-            left = planned.plan.counts.submit + planned.plan.counts.in_flight
-            return replace(
-                bare, waiting=f"{left:,} items have no answer yet; `batchspec run` asks."
-            )
-        tags = answering_submissions(engine, planned.items.relation, planned.known)
+        items, complete = planned.items.relation, is_complete(planned.plan)
+        if not complete:
+            bare = replace(bare, waiting=_left(planned.plan.counts))
+            items = f"(SELECT * FROM {items} WHERE action IN ({_ANSWERED}))"  # noqa: S608 - our own names
+        if planned.known is None:
+            return bare
+        tags = answering_submissions(engine, items, planned.known)
         sources = ResultSources(
-            items=planned.items.relation,
+            items=items,
             known=known_relation(planned.known),
             answers=answer_files(self.session, self.reader.submissions(), tags),
             table=planned.table,
@@ -199,6 +203,18 @@ class _Reading:
             replace(line, prompt=cut(prompt_text(found.get(line.hash)), PROMPT_CHARACTERS))
             for line in lines
         )
+
+
+def _left(counts: Counts) -> str:
+    """Return in a sentence what has no answer yet."""
+    parts = (
+        (counts.in_flight, "in flight (`batchspec collect` takes them in)"),
+        (counts.submit, "not asked yet (`batchspec run` asks)"),
+    )
+    told = [
+        f"{number:,} {'is' if number == 1 else 'are'} {what}" for number, what in parts if number
+    ]
+    return f"Of its items, {listing(told, 'and')}."
 
 
 def prompt_text(params: bytes | None) -> str:
