@@ -141,6 +141,21 @@ def test_a_run_names_the_plan_that_it_made(folder: Folder) -> None:
     assert run["plan_digest"] == first["plan_digest"]
 
 
+def test_a_spec_that_is_planned_later_is_named_too(folder: Folder) -> None:
+    """What needs the output of another spec has digests of its own in the same record."""
+    needing = SPEC.replace("rows: [{id: 1}, {id: 2}]", "sql: SELECT key AS id FROM words")
+    needing = needing.replace("version: 1\n", "version: 1\nneeds: [words]\n")
+    folder.write(
+        "specs/again.yaml", needing.replace("Say", "Repeat").replace("out/w", "out/again-w")
+    )
+    assert folder.batchspec("run").code == 0
+    (run,) = folder.batchspec("history", "--format", "json").json()["runs"]
+    assert {name: sorted(found) for name, found in run["digests"].items()} == {
+        "again": ["inputs", "spec"],
+        "words": ["inputs", "spec"],
+    }
+
+
 def test_a_fresh_plan_in_the_place_of_a_stale_one_is_named(folder: Folder) -> None:
     """The history has both: which was reviewed, and which was submitted instead."""
     assert folder.batchspec("plan", "--out", "plan.json").code == 0

@@ -12,7 +12,7 @@ from typing import Final
 import batchspec
 from batchspec.errors import DiskFailure, Failure, StateFailure
 from batchspec.plan.document import own_digest
-from batchspec.plan.model import Plan
+from batchspec.plan.model import Plan, SpecPlan
 from batchspec.state.history import RunRecord
 from batchspec.state.ledger import Ledger
 from batchspec.state.model import OPEN
@@ -68,6 +68,12 @@ class Recording:
         )
         if self.record.requests:
             self.write()
+
+    def planned_later(self, spec: SpecPlan) -> None:
+        """Add the plan of a spec whose items were known only after those it needs."""
+        digests = {spec.name: dict(sorted(spec.digests.items()))}
+        self.record = replace(self.record, digests=self.record.digests | digests)
+        self.write()
 
     def replanned(self, plan: Plan) -> None:
         """Add that a fresh plan is submitted in the place of the saved one, which was stale."""

@@ -137,6 +137,8 @@ class _Run:
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
         self.problems += yield from self.rounds.next_round(job, finishing=finishing)
+        if job.deferred and job.round == 1 and job.chunks and job.plan is not None:
+            self.recording.planned_later(job.plan)
 
     def _finish(self) -> Generator[Event, None, None]:
         """Write the outputs of specs of which nothing is to be asked and nothing is in flight."""
