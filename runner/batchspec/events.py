@@ -284,3 +284,5 @@ class SpecDone(Event):
     """Prompt tokens of this run's answers that no cache was used for, and tokens of output."""
     why: str = ""
     """Why it is not complete, as a sentence, where more can be said."""
+    failed: int = 0
+    """Items that failed; only the first of many come as `FailedItem`."""

@@ -139,17 +139,18 @@ def test_cancel_keeps_what_was_answered(worlds: Worlds) -> None:
 
 
 @pytest.mark.slow
-def test_a_first_batch_that_fails_as_one_stops_the_run(worlds: Worlds) -> None:
-    """With a canary of ten, a prompt that always fails costs ten requests, not fifty."""
+@pytest.mark.parametrize("canary", [10, 3])
+def test_a_first_batch_that_fails_as_one_stops_the_run(worlds: Worlds, canary: int) -> None:
+    """With a canary of ten, or three, a prompt that always fails costs so many, not fifty."""
     world = worlds.make(items=50, chunk=100)
     answers = world.root / "answers.yaml"
     answers.write_text("rules:\n  - {outcome: errored, error_type: invalid_request_error}\n")
     worlds.close(world)
     world = worlds.make(items=50, chunk=100, answers=answers)
     spec = world.root / "specs/crash.yaml"
-    spec.write_text(spec.read_text() + "canary: 10\n")
+    spec.write_text(spec.read_text() + f"canary: {canary}\n")
     assert world.run() == ITEMS_FAILED, world.story()
-    assert len({line["custom_id"] for line in requests(world)}) == 10
+    assert len({line["custom_id"] for line in requests(world)}) == canary
     assert "failed the same way" in world.story()
 
 

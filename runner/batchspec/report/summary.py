@@ -79,7 +79,7 @@ def summary_text(
 
 
 def summary_json(summary: RunSummary, *, exit_code: int) -> dict[str, Any]:
-    """Return the summary with every failed item, as `run --format json` prints it."""
+    """Return the summary with the failed items that are named, as `run --format json` prints it."""
     return {
         "format_version": FORMAT_VERSION,
         "exit_code": exit_code,
@@ -102,7 +102,7 @@ def _spec(spec: SpecSummary, style: Style) -> Iterator[str]:
     yield from (_output(output) for output in spec.outputs)
     for check in spec.checks:
         yield from check_lines(check, style=style)
-    yield from _failed(spec.failed, style)
+    yield from _failed(spec, style)
 
 
 def _lowered(sentence: str) -> str:
@@ -141,12 +141,13 @@ def _output(output: events.OutputWritten) -> str:
     return f"  output {clean_line(output.path)} ({', '.join(notes)})"
 
 
-def _failed(failed: list[events.FailedItem], style: Style) -> Iterator[str]:
-    if not failed:
+def _failed(spec: SpecSummary, style: Style) -> Iterator[str]:
+    if not spec.failed:
         return
-    shown = failed[:_NAMED_FAILURES]
-    head = f"{count(len(failed), 'failed item')}"
-    rest = f", the first {len(shown)}" if len(shown) < len(failed) else ""
+    shown = spec.failed[:_NAMED_FAILURES]
+    failed = max(len(spec.failed), 0 if spec.done is None else spec.done.failed)
+    head = f"{count(failed, 'failed item')}"
+    rest = f", the first {len(shown)}" if len(shown) < failed else ""
     yield f"  {style.bad(head)}{rest}:"
     yield from (quoted(failed_item_line(item), "  ") for item in shown)
 

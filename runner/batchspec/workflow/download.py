@@ -38,6 +38,8 @@ class Answers:
     """The ids that were sent; None for a batch that another state sent."""
     total: int
     """Number of requests in the batch; 0: the server does not tell."""
+    succeeded: int = 0
+    """How many answers the batch's counts speak of; they were paid."""
     found: dict[str, bool] = field(default_factory=dict)
     """Each id with a line on disk, and whether a line of it is an answer, which is paid for."""
     oddities: dict[str, int] = field(default_factory=dict)
@@ -113,10 +115,13 @@ class Answers:
         return f"no line of the batch is in them ({odd})" if odd else "they are empty"
 
     def is_complete(self) -> bool:
-        """Every request has its line."""
-        if self.expected is None:
-            return 0 < self.total <= len(self.found)
-        return len(self.found) >= len(self.expected)
+        """Every request has its line, and every answer that the counts speak of is there."""
+        requests = self.total if self.expected is None else len(self.expected)
+        return 0 < requests <= len(self.found) and not self.unseen()
+
+    def unseen(self) -> int:
+        """Return how many answers the counts speak of that no line on disk is."""
+        return max(0, self.succeeded - sum(self.found.values()))
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines on disk, byte for byte as the server sent them, one for each id."""
@@ -154,7 +159,11 @@ def download(
     with disk_errors("make the folder for downloads"):
         folder.mkdir(parents=True, exist_ok=True)
     answers = Answers(
-        tag=tag, path=folder / f"{tag}.part", expected=expected, total=batch.counts.total
+        tag=tag,
+        path=folder / f"{tag}.part",
+        expected=expected,
+        total=batch.counts.total,
+        succeeded=min(batch.counts.succeeded, batch.counts.total),
     )
     answers.load()
     doing = f"reading the results of {batch.id}"
@@ -162,9 +171,9 @@ def download(
     started, pauses, steady = clock.elapsed(), waits.backoffs(), 0
     since = started
     while not answers.is_complete():
-        before = len(answers.found)
+        before = len(answers.found), answers.unseen()
         failure, whole = _read_once(worker, batch, answers, started)
-        if failure is not None or len(answers.found) > before:
+        if failure is not None or (len(answers.found), answers.unseen()) != before:
             steady, since = 0, clock.elapsed()
         else:
             steady += 1
@@ -224,10 +233,19 @@ def _may_appear(worker: Worker, batch: Batch, failure: ApiFailure, started: floa
 
 
 def _so_far(answers: Answers) -> str:
-    return f"{len(answers.found)} of {answers.total} answers so far"
+    if len(answers.found) < answers.total:
+        return f"{len(answers.found)} of {answers.total} answers so far"
+    return f"{answers.unseen()} answers that the batch's counts speak of are not among its lines"
 
 
 def _told(answers: Answers, batch: Batch) -> Iterator[Event]:
     for reason, count in sorted(answers.oddities.items()):
         lines = "1 line" if count == 1 else f"{count} lines"
         yield Notice(message=f"{lines} of {batch.id} passed over: {reason}.")
+    if answers.unseen() and len(answers.found) >= answers.total:
+        yield Notice(
+            message=f"{batch.id} counts {answers.succeeded} answers, but its results hold "
+            f"{answers.succeeded - answers.unseen()}: the others may have been paid, and their "
+            "lines say that they failed.",
+            warning=True,
+        )

@@ -20,7 +20,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, halves
 from batchspec.workflow.collect import collect
 from batchspec.workflow.contents import ContentChanged, with_contents
-from batchspec.workflow.job import FIRST_BATCH_LEAST, Job
+from batchspec.workflow.job import Job
 from batchspec.workflow.listing import walk
 from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.settle import Doubt, settle
@@ -285,7 +285,7 @@ class Drive:
         if sent is Sent.BOUND:
             self._failed_creates = 0
             job.submitted += chunk.requests
-        if chunk.requests >= FIRST_BATCH_LEAST:  # a primer proves nothing
+        if job.proves(chunk):
             job.first = job.first or chunk.tag
         if chunk.canary:
             job.canary = chunk.tag

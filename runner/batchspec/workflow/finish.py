@@ -214,6 +214,7 @@ def _done(job: Job, totals: Totals) -> SpecDone:
         tokens=(job.use.input, job.use.output),
         usd_total=totals.usd,
         complete=True,
+        failed=job.failed_items,
     )
 
 

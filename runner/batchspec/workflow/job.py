@@ -14,7 +14,7 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.workflow.chunks import Chunk
 
 FIRST_BATCH_LEAST = 10
-"""A first batch smaller than this proves nothing by failing."""
+"""A first batch smaller than this proves nothing by failing, unless the spec asks for a canary."""
 AGAIN = {
     Outcome.MISSING: "without an answer",
     Outcome.ERRORED: "failed with an error that may pass",
@@ -48,7 +48,7 @@ class Job:
     canary: str | None = None
     """Tag of a submission whose results have to be seen before the next chunk is sent."""
     first: str | None = None
-    """Tag of the first submission of this run."""
+    """Tag of this run's first submission that proves something by failing as a whole."""
     stopped: str = ""
     """Why nothing more is asked, as a sentence; empty: all is well."""
     collected: list[str] = field(default_factory=list)
@@ -78,6 +78,11 @@ class Job:
         """Tell whether the next chunk can be sent now."""
         return bool(self.chunks) and self.canary is None and not self.stopped
 
+    def proves(self, chunk: Chunk) -> bool:
+        """Tell whether a first batch that fails as one stops the run; a primer does not."""
+        asked_for = chunk.canary and bool(self.loaded.spec.canary)
+        return asked_for or chunk.requests >= FIRST_BATCH_LEAST
+
     def learn(self, outcomes: dict[Outcome, int]) -> None:
         """Count what became of a collected submission's questions."""
         fatal = {Outcome.INVALID} if self.loaded.spec.response.on_invalid != "retry" else set()
@@ -94,13 +99,16 @@ class Job:
     def first_batch_failed(self, outcomes: dict[Outcome, int]) -> str:
         """Return why the run stops after its first batch, or an empty string."""
         total = sum(outcomes.values())
-        if total < FIRST_BATCH_LEAST or len(outcomes) != 1:
+        if len(outcomes) != 1:
             return ""
         (outcome,) = outcomes
         if outcome not in HOPELESS:
             return ""
         words = outcome.name.lower().replace("_", " ")
+        what = f"All {total} requests of the first batch failed the same way"
+        if total == 1:
+            what = "The only request of the first batch failed"
         return (
-            f"All {total} requests of the first batch failed the same way ({words}), so nothing "
-            "more is asked. Look at one with `batchspec show`, fix the spec, and run again."
+            f"{what} ({words}), so nothing more is asked. Look at one with `batchspec show`, fix "
+            "the spec, and run again."
         )

@@ -13,6 +13,7 @@ from batchspec.workflow.context import Session
 T = TypeVar("T")
 GONE = frozenset((FailureKind.NOT_FOUND,))
 REDIRECT = 3
+BAD_REQUEST = 400
 PASSING = frozenset((FailureKind.AMBIGUOUS, FailureKind.NOT_SENT, FailureKind.RATE_LIMITED))
 """Kinds after which a call that reads, or whose repetition is harmless, is made again."""
 
@@ -84,7 +85,7 @@ def pause_after(session: Session, failure: ApiFailure, pause: float) -> float:
 def given_up(doing: str, failure: ApiFailure) -> NetworkFailure:
     """Return the failure of a call that kept failing in passing."""
     return NetworkFailure(
-        f"Gave up {doing}: {failure.message}.",
+        f"Gave up {doing}: {_ended(failure.message)}",
         hint="Whatever was submitted goes on, and nothing was paid twice. When the API can be "
         "reached again, run the same command: it goes on where this one stopped.",
     )
@@ -94,12 +95,12 @@ def as_failure(failure: ApiFailure, doing: str) -> Failure:
     """Return what a person needs to know of a refusal that no waiting changes."""
     if failure.kind is FailureKind.AUTH:
         return AuthFailure(
-            f"The API refused the key while {doing}: {failure.message}.",
+            f"The API refused the key while {doing}: {_ended(failure.message)}",
             hint="Check that the key is the right one, is active, and may use this workspace.",
         )
     if failure.kind is FailureKind.SPEND_LIMIT:
         return AuthFailure(
-            f"A spending limit is reached, so the API refused {doing}: {failure.message}.",
+            f"A spending limit is reached, so the API refused {doing}: {_ended(failure.message)}",
             hint="Raise the limit or wait until it resets; then run the same command again. "
             "Nothing of the refused batch was made or paid.",
         )
@@ -112,7 +113,28 @@ def as_failure(failure: ApiFailure, doing: str) -> Failure:
             hint="Set `api.base_url` in batchspec.yaml to the address that answers itself.",
         )
     return NetworkFailure(
-        f"The API refused {doing}: {failure.message}.",
-        hint="This does not pass by itself. Check the message, `api:` in batchspec.yaml, and the "
-        f"request id {failure.request_id or '(none was sent)'} with the API's support.",
+        f"The API refused {doing}: {_ended(failure.message)}",
+        hint=f"This does not pass by itself. {_limits(failure)}Check the message, `api:` in "
+        f"batchspec.yaml, and the request id {failure.request_id or '(none was sent)'} with the "
+        "API's support.",
+    )
+
+
+def _ended(message: str) -> str:
+    """Return the API's words as the end of a sentence."""
+    return message if message.endswith((".", "!", "?")) else f"{message}."
+
+
+def _limits(failure: ApiFailure) -> str:
+    """Return what to do when a 400 is about a spending limit that the customer set.
+
+    It has no code of its own, and its wording is unstable (fact sheet §3.2), so that nothing is
+    decided by it: both readings are said.
+    """
+    if failure.status != BAD_REQUEST or "limit" not in failure.message.lower():
+        return ""
+    return (
+        "If it is about a usage limit that the organization or the workspace set for itself, raise "
+        "that limit in the console or wait until it resets, and run the same command again: "
+        "nothing of the refused batch was made or paid. Else: "
     )

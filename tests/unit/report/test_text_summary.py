@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from decimal import Decimal
 
@@ -99,6 +100,13 @@ def test_summary_screen() -> None:
     """Statuses, cost, outputs, checks and failed items appear; foreign text is quoted."""
     summary = gathered(OUTPUT, PASSED, FAILED, WARNS, *map(failed_item, range(12)), DONE)
     assert summary_text(summary) == SCREEN
+
+
+def test_many_failed_items_are_counted_though_not_all_are_named() -> None:
+    """The number is that of all failed items, not of those that a run names."""
+    done = dataclasses.replace(DONE, failed=12_345)
+    text = summary_text(gathered(*map(failed_item, range(100)), done))
+    assert "  12,345 failed items, the first 10:\n" in text
 
 
 def test_incomplete_spec_says_so() -> None:

@@ -31,6 +31,11 @@ from batchspec.workflow.download import Answers
 MOST_STEPS = 2000
 
 
+def stream(*lines: dict[str, Any]) -> ResultStream:
+    """Return results with these lines."""
+    return ResultStream(pieces=iter([orjson.dumps(one) + b"\n" for one in lines]), framed=True)
+
+
 class FrozenDates(FakeApi):
     """Its Date header stands still, as a cached answer's does."""
 
@@ -66,6 +71,23 @@ class ResultsGone(FakeApi):
             raise ApiFailure(FailureKind.NOT_FOUND, "404 not_found_error", status=404)
         with super().results(batch) as found:
             yield found
+
+
+class ErrorsFirst(FakeApi):
+    """The first results have an error line in an answer's place, which the counts contradict."""
+
+    reads = 0
+
+    @contextlib.contextmanager
+    def results(self, batch: Batch) -> Iterator[ResultStream]:
+        """Return results, at first with an error line."""
+        self.reads += 1
+        with super().results(batch) as found:
+            if self.reads > 2:
+                yield found
+                return
+            one, *others = (orjson.loads(piece) for piece in found.pieces)
+            yield stream(line(one["custom_id"], ERRORED), *others)
 
 
 def bench(root: Path, api: type[FakeApi], *, chunk: int = 4) -> Bench:
@@ -156,11 +178,6 @@ def test_a_lost_state_and_results_that_cannot_be_read(tmp_path: Path) -> None:
     assert_all_paid_once(made)
 
 
-def stream(*lines: dict[str, Any]) -> ResultStream:
-    """Return results with these lines."""
-    return ResultStream(pieces=iter([orjson.dumps(one) + b"\n" for one in lines]), framed=True)
-
-
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0, 1, 1), (1, 0, 1)])
 def test_an_answer_wins_over_an_error_line(tmp_path: Path, order: tuple[int, ...]) -> None:
     """Answers are paid for, errors are not: the first answer counts, wherever it stands."""
@@ -174,3 +191,25 @@ def test_an_answer_wins_over_an_error_line(tmp_path: Path, order: tuple[int, ...
     again = Answers(tag="aaaaaaaa", path=path, expected=frozenset([name]), total=1)
     again.load()
     assert [orjson.loads(one) for one in again.lines()] == [lines[1]]
+
+
+def test_an_error_line_that_the_counts_contradict(tmp_path: Path) -> None:
+    """An answer that was counted, and so paid, is looked for before its question is asked again."""
+    made = bench(tmp_path, ErrorsFirst, chunk=8)
+    run(made)
+    assert_all_paid_once(made)
+
+
+def test_counted_answers_are_missed_after_a_restart_too(tmp_path: Path) -> None:
+    """Lines on disk that hold fewer answers than the batch counts are not complete."""
+    names = [custom_id("aaaaaaaa", bytes([number] * 32), "aaaaaaaa", 1) for number in (1, 2)]
+    path = tmp_path / "results.part"
+    both = frozenset(names)
+    first = Answers(tag="aaaaaaaa", path=path, expected=both, total=2, succeeded=2)
+    first.take(stream(line(names[0], ERRORED), line(names[1], "answered")))
+    assert not first.is_complete()
+    again = Answers(tag="aaaaaaaa", path=path, expected=both, total=2, succeeded=2)
+    again.load()
+    assert not again.is_complete()
+    again.take(stream(line(names[0], "answered")))
+    assert again.is_complete()
