@@ -184,7 +184,9 @@ def _row(submission: OpenSubmission) -> tuple[str, ...]:
 
 def _attention(submissions: Sequence[OpenSubmission], style: Style) -> Iterator[str]:
     late = [s.expires_at for s in submissions if s.age and s.age > _LATE and s.ended_at is None]
-    if latest := min((until for until in late if until is not None), default=None):
+    if any(_overdue(submission) for submission in submissions):
+        yield "The oldest batch must have ended by now; `batchspec collect` takes its answers in."
+    elif latest := min((until for until in late if until is not None), default=None):
         yield f"The oldest batch ends at {moment(latest)} at the latest."
     for submission in submissions:
         name = submission.batch_id or f"submission {submission.tag}"
@@ -194,6 +196,14 @@ def _attention(submissions: Sequence[OpenSubmission], style: Style) -> Iterator[
             yield style.warn(clean_line(text))
         if submission.detail:
             yield clean_line(f"{name}: {submission.detail}")
+
+
+def _overdue(submission: OpenSubmission) -> bool:
+    """Tell whether a batch that nobody has looked at lately is past its last possible moment."""
+    made, latest = submission.created_at, submission.expires_at
+    if made is None or latest is None or submission.age is None or submission.ended_at is not None:
+        return False
+    return submission.age > (latest - made).total_seconds()
 
 
 def _totals(status: Status) -> str:

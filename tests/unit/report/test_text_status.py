@@ -97,6 +97,14 @@ def test_screen() -> None:
     )
 
 
+def test_a_batch_past_its_last_moment() -> None:
+    """No time in the past is promised: what nobody has looked at for a day has ended."""
+    row = replace(OPEN.submissions[0], age=25 * 3600.0)
+    text = status_text(replace(OPEN, submissions=(row,)))
+    assert "must have ended by now; `batchspec collect` takes its answers in." in text
+    assert "ends at" not in text
+
+
 def test_many_open_batches_and_long_names() -> None:
     """A table is at most 80 columns wide, and a thousand batches are no thousand lines."""
     row = replace(OPEN.submissions[0], batch_id=f"msgbatch_{'0' * 24}", requests=100_000)
