@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 
@@ -38,6 +38,10 @@ __all__ = ["ItemError", "Renderer", "compile_prompt"]
 
 RENDER_VERSION = 1
 """Raised whenever the same spec and row would give other bytes than before."""
+
+
+_BY_ADDRESS: Final = b'"source":{"type":"url"'
+_BY_ID: Final = b'"source":{"file_id":'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,8 @@ class Renderer:
         self._key = scope.key
         self.nulls: dict[str, int] = {}
         """Texts in which a NULL of a column became the word None, by column."""
+        self.unsized = 0
+        """Requests with a picture or document that is named by its address or its id."""
 
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Return the canonical JSON of one item's params, its files as references.
@@ -130,7 +136,10 @@ class Renderer:
                 raise
             if b"None" in encoded:
                 self._note_nulls(slot, row)
-        return b"".join(pieces)
+        request = b"".join(pieces)
+        if _BY_ADDRESS in request or _BY_ID in request:
+            self.unsized += 1
+        return request
 
     def _note_nulls(self, slot: Slot, row: Mapping[str, Any]) -> None:
         """Count a text that shows a NULL as the word None, unless the template writes the word."""
@@ -141,7 +150,7 @@ class Renderer:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what rendering showed so far that was hardly meant."""
-        return tuple(
+        nulls = (
             Problem(
                 code="null-in-prompt",
                 summary=f"prompts show missing values of {name} as the word None",
@@ -152,6 +161,23 @@ class Renderer:
                 where=self._document.place(("prompt",), key=True),
             )
             for name, count in sorted(self.nulls.items())
+        )
+        return (*nulls, *self._unsized())
+
+    def _unsized(self) -> tuple[Problem, ...]:
+        if not self.unsized:
+            return ()
+        return (
+            Problem(
+                code="size-unknown",
+                summary="prompts show files by address or id, whose tokens the plan cannot count",
+                detail=f"{self.unsized:,} {'prompt does' if self.unsized == 1 else 'prompts do'}."
+                " They may cost more than the plan's highest price, and than a budget, until"
+                " answers of this spec are there to learn from. `batchspec plan --count-tokens N`"
+                " asks the API.",
+                severity=Severity.WARNING,
+                where=self._document.place(("prompt",), key=True),
+            ),
         )
 
     def group(self, row: Mapping[str, Any]) -> Group | None:

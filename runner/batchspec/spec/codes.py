@@ -242,6 +242,8 @@ THEMES: tuple[Theme, ...] = (
         ("include-missing", "An included file cannot be read.", "Correct the name."),
         ("include-cycle", "Templates include each other in a circle.", "Break the circle."),
         ("name-clash", "A variable is named like a column.", "Rename the variable."),
+        ("size-unknown?", "The plan cannot count the tokens of files by address or id.",
+         "Use files of the project, or `plan --count-tokens`."),
         ("null-in-prompt?", "A missing value stands in prompts as the word None.",
          'Write `{{ column or "" }}`, or leave such items out.'),
         ("render-failed", "A template fails for an item, or writes nothing.",

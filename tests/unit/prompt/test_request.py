@@ -194,6 +194,27 @@ def test_version_and_betas_are_part_of_the_identity(
     assert one.render_digest != plain.render_digest
 
 
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        ('{image: "https://example.org/{{ id }}.png"}', True),
+        ('{image: "https://example.org/a.png"}', True),
+        ('{file_id: "file_{{ id }}"}', True),
+        ("{type: image, source: {type: url, url: 'https://example.org/a.png'}}", True),
+        ('{document: {text: "{{ subject }}"}}', False),
+        ("""{text: '"source":{"type":"url"'}""", False),
+    ],
+)
+def test_files_whose_size_nobody_knows_are_told(
+    compiled: Compile, renderer_of: RendererOf, row: dict[str, Any], block: str, *, told: bool
+) -> None:
+    """What stands elsewhere has no known tokens, so the highest price is none."""
+    renderer = renderer_of(compiled(f"prompt: {{user: [{block}, {{text: '{{{{ id }}}}'}}]}}"))
+    renderer.render(row)
+    found = [(one.code, one.severity) for one in renderer.problems()]
+    assert found == [("size-unknown", Severity.WARNING)] * told
+
+
 def test_missing_values_in_prompts_are_told(
     compiled: Compile, renderer_of: RendererOf, row: dict[str, Any]
 ) -> None:
