@@ -62,6 +62,12 @@ class SqlReader:
         self._db = database
         rows = database.rows("SELECT key, value FROM meta WHERE key <> 'serial'")
         self._meta: dict[str, str] = dict(rows)
+        if "lineage" not in self._meta or not str(self._meta.get("format_version", "")).isdecimal():
+            raise StateFailure(
+                f"The state {database.name} is damaged: it does not tell its format or identity.",
+                hint="Restore it from a backup, or move the state folder away and run `batchspec "
+                "recover`, which rebuilds it from the API.",
+            )
         version = int(self._meta["format_version"])
         if version > FORMAT_VERSION:
             raise StateFailure(

@@ -80,6 +80,25 @@ def test_changed_rows_are_found(ledger: SqliteLedger, path: Path) -> None:
         ledger.export_known(path.parent)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE meta SET key = 'linEage' WHERE key = 'lineage'",
+        "UPDATE meta SET key = 'format^version' WHERE key = 'format_version'",
+        "UPDATE meta SET value = 'q' WHERE key = 'format_version'",
+    ],
+)
+def test_a_changed_name_of_a_fact_is_damage(ledger: SqliteLedger, path: Path, damage: str) -> None:
+    """One flipped bit in the ledger's own facts is a damaged state, not a bug of the program."""
+    raw = sqlite3.connect(path)
+    raw.execute(damage)
+    raw.commit()
+    raw.close()
+    with pytest.raises(StateFailure, match="is damaged"):
+        SqliteReader.open(path)
+    assert ledger.serial == 0
+
+
 def test_a_newer_format_is_refused(ledger: SqliteLedger, path: Path) -> None:
     """An older program never writes a newer state."""
     raw = sqlite3.connect(path)
