@@ -28,7 +28,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError:
         raise
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # SQLite quotes a damaged schema in its message, which then is no UTF-8.
         raise StateFailure(
             f"The state {path} could not be read or written: {error}.",
             hint="If the disk is full or read-only, fix that and run the same command again. If "

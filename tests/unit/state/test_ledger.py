@@ -99,6 +99,16 @@ def test_a_changed_name_of_a_fact_is_damage(ledger: SqliteLedger, path: Path, da
     assert ledger.serial == 0
 
 
+def test_a_damaged_schema_is_a_damaged_state(ledger: SqliteLedger, path: Path) -> None:
+    """One flipped bit in a table's definition, which SQLite quotes in words that are no UTF-8."""
+    ledger.close()
+    path.write_bytes(
+        path.read_bytes().replace(b"CREATE TABLE claims (", b"CREATE TABLE claims \xa8")
+    )
+    with pytest.raises(StateFailure, match="could not be read"):
+        SqliteReader.open(path)
+
+
 def test_a_newer_format_is_refused(ledger: SqliteLedger, path: Path) -> None:
     """An older program never writes a newer state."""
     raw = sqlite3.connect(path)
