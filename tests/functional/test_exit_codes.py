@@ -180,6 +180,10 @@ def test_detached_work_is_collected(project: MakeProject, emulator: MakeEmulator
     server.probe.advance(120)
     collected = folder.batchspec("collect")
     assert collected.code == 0, collected.err
+    # It is planned once, with the answers.
+    _, _, after = collected.err.partition("letters: collected msgbatch_")
+    assert "letters: 2 items, 0 to submit, 2 unchanged" in after
+    assert collected.err.count("letters: 2 items, 0 to submit") == 1
     idle = folder.batchspec("status").out
     assert idle == "Nothing is in flight; known questions: 2 succeeded.\n"
     assert len(server.probe.paid()) == 2

@@ -259,15 +259,20 @@ def _struct(kind: str, message: str) -> str:
 
 
 def _totals(engine: Engine, sources: ResultSources) -> Totals:
-    tokens = ", ".join(f"any_value({name}) AS {name}" for name in USAGE)
     sums = ", ".join(f"sum({name})::BIGINT" for name in USAGE)
     answered = ", ".join(str(int(outcome)) for outcome in _ANSWERED)
     lacking = f"count(*) FILTER (NOT has_answer AND outcome IN ({answered}))"
+    if _shares_questions(engine):
+        tokens = ", ".join(f"any_value({name}) AS {name}" for name in USAGE)
+        asked = (
+            f"SELECT any_value(status) AS status, count(*) AS items, {lacking} AS lacking,"
+            f" any_value(cost_usd) AS cost_usd, {tokens} FROM {ROWS} GROUP BY hash"
+        )
+        counts = "sum(items)::BIGINT, sum(lacking)::BIGINT"
+    else:
+        asked, counts = f"FROM {ROWS}", f"count(*), {lacking}"
     rows = engine.rows(
-        f"SELECT status, sum(items)::BIGINT, sum(lacking)::BIGINT, sum(cost_usd), {sums} FROM ("
-        f" SELECT any_value(status) AS status, count(*) AS items, {lacking} AS lacking,"
-        f" any_value(cost_usd) AS cost_usd, {tokens} FROM {ROWS} GROUP BY hash"
-        ") GROUP BY status"
+        f"SELECT status, {counts}, sum(cost_usd), {sums} FROM ({asked}) GROUP BY status"
     )
     found = {row[0]: row[1:] for row in rows}
     _whole(engine, sources, found)
@@ -278,6 +283,12 @@ def _totals(engine: Engine, sources: ResultSources) -> Totals:
         usage=tuple((name, sum(r[n] for r in found.values())) for n, name in enumerate(USAGE, 3)),
         usd=sum((row[2] for row in found.values()), Decimal(0)) if priced else None,
     )
+
+
+def _shares_questions(engine: Engine) -> bool:
+    """Tell whether items may share a question: to sum up by question takes far more memory."""
+    items, questions = engine.one(f"SELECT count(*), count(DISTINCT hash(hash)) FROM {ASKED}")
+    return bool(items != questions)
 
 
 def _whole(engine: Engine, sources: ResultSources, found: dict[str | None, Any]) -> None:

@@ -31,7 +31,7 @@ from batchspec.state.tables import (
     sum_tail,
 )
 
-EXPORT_ROWS = 100_000
+EXPORT_ROWS = 20_000
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM submissions"  # noqa: S608 - our own column names
 _CLAIMS = (
     "SELECT digest, submission, attempt, outcome, before_submission, before_outcome, sum "

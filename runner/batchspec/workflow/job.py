@@ -38,6 +38,8 @@ class Job:
     judge: Judge | None = None
     plan: SpecPlan | None = None
     """The newest round's plan."""
+    awaits: bool = False
+    """It is planned only when the answers that are in flight have been looked for."""
     planned_at: int = -1
     """The ledger's serial at the newest plan: planning again is of use once it has moved."""
     round: int = 0

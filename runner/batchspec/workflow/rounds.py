@@ -12,11 +12,13 @@ from batchspec.api.client import warm_up
 from batchspec.errors import Refused
 from batchspec.events import Event, Notice, PlanReady
 from batchspec.inputs.engine import Engine
+from batchspec.inputs.tables import open_inputs
 from batchspec.outputs.money import spent, token_use
 from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Plan, SpecPlan
 from batchspec.plan.questions import Spool
 from batchspec.problems import Problem, has_errors
+from batchspec.prompt.request import compile_prompt
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.model import OPEN, UNRESOLVED
@@ -64,6 +66,25 @@ class Rounds:
                 for asked, _ in claims(chunk)
             }
         return self._judges.get(digest)
+
+    def learn_judge(self, job: Job) -> bool:
+        """Learn how the answers of a job are judged, without a plan; False: it takes a plan."""
+        project = self.session.project
+        with self.session.engine() as engine:
+            table, problems = open_inputs(engine, project.root, job.loaded, {}, blank=True)
+        if table is None or has_errors(problems):
+            return False
+        renderer, problems = compile_prompt(
+            project.root,
+            job.loaded,
+            table.columns,
+            api=project.config.api,
+            facts=self.session.catalogue.facts(),
+        )
+        if renderer is None or has_errors(problems):
+            return False
+        job.judge = Judge(renderer.form)
+        return True
 
     def next_round(
         self, job: Job, *, finishing: bool
@@ -219,6 +240,15 @@ class Rounds:
             job.canary = in_flight[-1]
             return 0
         return size
+
+
+def promote_baseline(session: Session, job: Job) -> None:
+    """Make the items of the plan that is being submitted the ones the next plan compares with."""
+    pending, current = session.baseline(job.name, pending=True), session.baseline(job.name)
+    for source, target in zip(pending.files(), current.files(), strict=True):
+        if source.exists():
+            source.replace(target)
+    job.applied = True
 
 
 def _ready(plan: SpecPlan) -> PlanReady:

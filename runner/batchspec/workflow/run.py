@@ -12,9 +12,8 @@ from batchspec.plan.model import Plan
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import ClaimConflict
-from batchspec.state.model import OPEN
+from batchspec.state.model import OPEN, Submission
 from batchspec.state.writer import SqlLedger
-from batchspec.workflow.baselines import promote_baseline
 from batchspec.workflow.budgets import in_flight_requests, spec_complaint, total_complaint
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
@@ -24,7 +23,7 @@ from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions,
 from batchspec.workflow.policing import asking_of, money_problems
 from batchspec.workflow.progress import Meter, Unsent
 from batchspec.workflow.recording import Recording, recorded
-from batchspec.workflow.rounds import Rounds
+from batchspec.workflow.rounds import Rounds, promote_baseline
 from batchspec.workflow.tenancy import told_in_ci
 from batchspec.workflow.worker import Worker
 
@@ -92,11 +91,7 @@ class _Run:
         self._settled = frozenset(known - {submission.tag for submission in open_before})
         if open_before or self._asks_at_first():
             warm_up()
-        for job in self.jobs:
-            # Nothing is written before an agreed plan was compared with this one.
-            yield from self._plan(job, finishing=not open_before and self.options.expect is None)
-        if not self.options.submit:
-            self._leave_out_broken()
+        yield from self._plan_first(open_before)
         plan = self.rounds.plan()
         self.recording.planned(plan, self.options.plan_digest)
         if not has_errors(self.problems):
@@ -105,6 +100,7 @@ class _Run:
             self._keep_budgets()
             if open_before or any(job.chunks for job in self.jobs):
                 yield from self._work()
+                yield from self._plan_awaiting()
             else:
                 yield from self._finish()
                 if any(job.chunks for job in self.jobs):  # what needed an output that is new
@@ -121,13 +117,44 @@ class _Run:
             self.recording.replanned(plan)
             yield Notice(message=instead, warning=True)
 
+    def _plan_first(self, open_before: Sequence[Submission]) -> Generator[Event, None, None]:
+        """Plan all specs, but those that are only waited for."""
+        awaited = self._awaited(open_before)
+        for job in self.jobs:
+            job.awaits = job.name in awaited and self.rounds.learn_judge(job)
+            if not job.awaits:
+                # Nothing is written before an agreed plan was compared with this one.
+                finishing = not open_before and self.options.expect is None
+                yield from self._plan(job, finishing=finishing)
+        if not self.options.submit:
+            self._leave_out_broken()
+
+    def _awaited(self, open_before: Sequence[Submission]) -> frozenset[str]:
+        """Return the specs that are planned once, when answers in flight have been taken in.
+
+        Nothing is submitted, so a plan before that would only be said. A spec that needs others
+        is planned beside them.
+        """
+        if self.options.submit or any(job.loaded.needed for job in self.jobs):
+            return frozenset()
+        return frozenset(submission.spec for submission in open_before)
+
+    def _plan_awaiting(self) -> Generator[Event, None, None]:
+        """Plan the specs that still wait for answers: what is said of them comes from a plan."""
+        awaiting = [job for job in self.jobs if job.awaits]
+        for job in awaiting:
+            yield from self._plan(job, finishing=False)
+        if awaiting:
+            self._leave_out_broken()
+
     def _leave_out_broken(self) -> None:
         """Go on without specs that cannot be planned: paid answers are taken in all the same.
 
         Their own batches' answers too; a later run checks those.
         """
-        self.jobs = [job for job in self.jobs if job.plan is not None]
-        self.left_out, self.problems = self.problems, []
+        self.jobs = [job for job in self.jobs if job.plan is not None or job.awaits]
+        self.left_out += self.problems
+        self.problems = []
 
     def _asks_at_first(self) -> bool:
         """Tell whether a spec was never submitted, so that the API is needed without a doubt."""
@@ -136,6 +163,7 @@ class _Run:
         )
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
+        job.awaits = False
         self.problems += yield from self.rounds.next_round(job, finishing=finishing)
         if job.deferred and job.round == 1 and job.chunks and job.plan is not None:
             self.recording.planned_later(job.plan)
@@ -189,6 +217,8 @@ class _Run:
                 continue
             if (yield from self._next_rounds(drive)):
                 continue
+            if not self.options.submit:
+                self._leave_out_broken()
             if not closed and self._may_stop(drive, only_candidates=only_candidates):
                 return
             pause = next(pauses)
