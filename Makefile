@@ -49,7 +49,7 @@ demo: $(READY)
 
 # A test that hangs where not even its timeout reaches it ends its worker, by name.
 test: $(READY)
-	@$(BIN)/pytest -n 2 -m 'not crash_long' \
+	@$(BIN)/pytest -n 2 --dist worksteal -m 'not crash_long' \
 	  -o faulthandler_timeout=1000 -o faulthandler_exit_on_timeout=true
 
 check: $(READY)
