@@ -171,14 +171,15 @@ def download(
     started, pauses, steady = clock.elapsed(), waits.backoffs(), 0
     since = started
     while not answers.is_complete():
-        before = len(answers.found), answers.unseen()
+        before, asked = (len(answers.found), answers.unseen()), clock.elapsed()
         failure, whole = _read_once(worker, batch, answers, started)
         if failure is not None or (len(answers.found), answers.unseen()) != before:
             steady, since = 0, clock.elapsed()
         else:
             steady += 1
         quiet = WHOLE_SECONDS if whole and answers.found else waits.proof
-        proven = clock.elapsed() - since >= min(quiet, waits.proof)
+        # The process may have stood still after this read: what it does not have proves less then.
+        proven = asked - since >= min(quiet, waits.proof)
         if answers.is_complete() or (steady >= STEADY_READS and proven):
             break
         if failure is not None and clock.elapsed() - started > waits.patience:

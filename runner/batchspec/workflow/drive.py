@@ -21,10 +21,10 @@ from batchspec.workflow.chunks import Chunk, halves
 from batchspec.workflow.collect import collect
 from batchspec.workflow.contents import ContentChanged, with_contents
 from batchspec.workflow.job import Job
-from batchspec.workflow.listing import walk
+from batchspec.workflow.listing import look, walk
 from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.settle import Doubt, settle
-from batchspec.workflow.submit import OPEN_OUTCOMES, Order, Sent, look, submit
+from batchspec.workflow.submit import OPEN_OUTCOMES, Order, Sent, submit
 from batchspec.workflow.survey import Wanted, survey
 from batchspec.workflow.uploads import with_uploads
 from batchspec.workflow.worker import Worker

@@ -19,10 +19,32 @@ RETENTION = dt.timedelta(days=29)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The newest page of the workspace's listing, and when it was asked for."""
+
+    page: Page
+    at: float
+    """Clock reading before the call, so that times derived from it are rather too late."""
+
+
+def look(worker: Worker, *, idle: bool = True) -> Generator[Event, None, Sight]:
+    """Return the newest page of the workspace's listing; ``idle`` when nothing is in flight yet."""
+    clock = worker.session.clock
+
+    def call() -> Sight:
+        at = clock.elapsed()
+        return Sight(page=worker.api.page(), at=at)
+
+    return (yield from patiently(worker.session, call, "listing the workspace", idle=idle))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """Part of the workspace's listing, newest first."""
 
     batches: tuple[Batch, ...]
+    at: float
+    """Clock reading before the call for the first page: what appeared later is not in it."""
     server_time: dt.datetime | None
     """Of the first page."""
     workspace: str
@@ -33,7 +55,7 @@ class Listing:
 
 
 def walk(
-    worker: Worker, stop: Callable[[Batch], bool], page: Page | None = None
+    worker: Worker, stop: Callable[[Batch], bool], sight: Sight | None = None
 ) -> Generator[Event, None, Listing]:
     """Read the listing newest first until ``stop`` says so of a batch, or to its end.
 
@@ -43,12 +65,12 @@ def walk(
     Args:
         worker: The way to the API.
         stop: Tells of a batch whether it and everything older is of no interest.
-        page: The newest page when it was just read.
+        sight: The newest page when it was just read.
     """
     found: dict[str, Batch] = {}
-    if page is None:
-        page = yield from patiently(worker.session, worker.api.page, "listing the workspace")
-    first = page
+    if sight is None:
+        sight = yield from look(worker, idle=False)
+    first = page = sight.page
     workspace = worker.identify(first)
     stopped = repeats = False
     while True:
@@ -62,6 +84,7 @@ def walk(
         if stopped or repeats or not page.has_more:
             return Listing(
                 batches=tuple(found.values()),
+                at=sight.at,
                 server_time=first.server_time,
                 workspace=workspace,
                 anchor_seen=stopped,

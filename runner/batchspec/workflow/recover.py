@@ -13,10 +13,10 @@ from batchspec.workflow.collect import mend
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.job import Job
+from batchspec.workflow.listing import look
 from batchspec.workflow.options import DONE, PROBLEMS, RunOptions, RunResult
 from batchspec.workflow.recording import recorded
 from batchspec.workflow.rounds import Rounds
-from batchspec.workflow.submit import look
 from batchspec.workflow.survey import Wanted, survey
 from batchspec.workflow.worker import Worker
 

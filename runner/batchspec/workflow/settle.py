@@ -31,7 +31,7 @@ class Doubt:
     pauses: Iterator[float]
     """Between looks at a candidate that has not ended."""
     absent_at: float | None = None
-    """Clock reading of the first listing that counts as absence."""
+    """Clock reading before the first listing that counts as absence."""
     unread: dict[str, float] = field(default_factory=dict)
     """Ended candidates that cannot be read, and since when."""
     absent_ids: frozenset[str] = field(default_factory=frozenset)
@@ -149,15 +149,15 @@ def _absent(worker: Worker, doubt: Doubt, listing: Listing) -> Generator[Event, 
             "it with `api.base_url`, and run the same command again. Nothing was sent a second "
             "time.",
         )
-    waits, clock = worker.session.waits, worker.session.clock
+    waits = worker.session.waits
     remaining = _remaining(worker, doubt, listing)
     if remaining > 0:
         return Open(seconds=max(min(remaining, waits.relist), LEAST_PAUSE), candidates=())
     ids = frozenset(batch.id for batch in listing.batches)
     if doubt.absent_at is None or ids != doubt.absent_ids:
-        doubt.absent_at, doubt.absent_ids = clock.elapsed(), ids
+        doubt.absent_at, doubt.absent_ids = listing.at, ids
         return Open(seconds=max(waits.relist, LEAST_PAUSE), candidates=())
-    left = doubt.absent_at + waits.relist - clock.elapsed()
+    left = doubt.absent_at + waits.relist - listing.at
     if left > 0:
         return Open(seconds=max(left, LEAST_PAUSE), candidates=())
     tag = doubt.submission.tag
@@ -172,9 +172,10 @@ def _remaining(worker: Worker, doubt: Doubt, listing: Listing) -> float:
     """Return the seconds of settling time left: it has passed when either clock proves it.
 
     The server's clock covers the time before this process began; this process's own, which measures
-    a duration only, covers a Date header that is missing, stands still or jumps back.
+    a duration only, covers a Date header that is missing, stands still or jumps back. It is read
+    before the listing was asked for: the process may have stood still since then.
     """
-    passed = worker.session.clock.elapsed() - doubt.since
+    passed = listing.at - doubt.since
     armed_at = doubt.submission.armed_at
     if listing.server_time is not None and armed_at is not None:
         # A Date header has whole seconds: one more makes sure that they have passed.

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from batchspec.api.port import ApiFailure, Batch, FailureKind, Page
+from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
 from batchspec.errors import EnvironmentFailure
 from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
@@ -19,12 +19,12 @@ from batchspec.spec.headers import Headers
 from batchspec.state.ledger import Armed
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, body, claims
+from batchspec.workflow.listing import Sight, look
 from batchspec.workflow.patience import (
     PASSING,
     as_failure,
     given_up,
     patience_with,
-    patiently,
     pause_after,
 )
 from batchspec.workflow.worker import Worker
@@ -61,26 +61,6 @@ class Order:
     chunk: Chunk
     spec: str
     headers: Headers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """The newest page of the workspace's listing, and when it was asked for."""
-
-    page: Page
-    at: float
-    """Clock reading before the call, so that times derived from it are rather too late."""
-
-
-def look(worker: Worker) -> Generator[Event, None, Sight]:
-    """Return the newest page of the workspace's listing."""
-    clock = worker.session.clock
-
-    def call() -> Sight:
-        at = clock.elapsed()
-        return Sight(page=worker.api.page(), at=at)
-
-    return (yield from patiently(worker.session, call, "listing the workspace", idle=True))
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:

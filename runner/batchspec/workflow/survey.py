@@ -24,8 +24,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
 from batchspec.workflow.collect import take_in
 from batchspec.workflow.download import Answers, download
-from batchspec.workflow.listing import REPEATS, RETENTION, Listing, owner, walk
-from batchspec.workflow.submit import Sight, look
+from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Sight, look, owner, walk
 from batchspec.workflow.worker import Worker
 
 
@@ -65,14 +64,14 @@ def survey(worker: Worker, wanted: Wanted, sight: Sight) -> Generator[Event, Non
         lost = lost or (new and (wanted.asked_before or bool(worker.ledger.submissions())))
         oldest = _oldest(sight.page)
         stop = _older_than(oldest) if whole else _known_or_older(known, oldest)
-        listing = yield from walk(worker, stop, sight.page)
+        listing = yield from walk(worker, stop, sight)
         _must_be_whole(listing, lost=lost and wanted.patient)
         unknown = [batch for batch in listing.batches if batch.id not in explained]
         taken += yield from _explain(worker, wanted, unknown, watch)
         explained = worker.ledger.known_batches()
         everything = lost or wanted.everything
         holding = _holding(worker, wanted, unknown, watch, lost=everything)
-        too_soon = lost and watch.too_soon(sight.page.server_time)
+        too_soon = lost and watch.too_soon(listing)
         if not holding and not too_soon:
             explained_all = yield from _set_aside(worker, wanted, watch.left(unknown), lost=lost)
             if whole and explained_all:
@@ -104,16 +103,16 @@ class _Watch:
         """Record that an ended batch could not be read."""
         self.unread.setdefault(batch_id, self._worker.session.clock.elapsed())
 
-    def too_soon(self, server_time: dt.datetime | None) -> bool:
-        """Tell whether a batch armed by a lost ledger could still appear in the listing."""
+    def too_soon(self, listing: Listing) -> bool:
+        """Tell whether a batch armed by a lost ledger could have been missing in a listing."""
         settle = self._worker.session.waits.settle
         note = self._worker.session.mirror.read()
         if note is None:
             return False
         # Either clock proves it, as in `settle`: the server's may stand still.
-        passed = self._worker.session.clock.elapsed() - self._started
-        if note.armed_at is not None and server_time is not None:
-            passed = max(passed, (server_time - note.armed_at).total_seconds() - 1)
+        passed = listing.at - self._started
+        if note.armed_at is not None and listing.server_time is not None:
+            passed = max(passed, (listing.server_time - note.armed_at).total_seconds() - 1)
         return passed < settle
 
     def left(self, unknown: list[Batch]) -> list[Batch]:

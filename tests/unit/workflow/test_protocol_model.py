@@ -45,6 +45,25 @@ def test_no_history_pays_twice_or_loses(record_property: Callable[[str, object],
     record_property("figures", play(0, 100))
 
 
+def test_a_pause_after_the_last_listing() -> None:
+    """Hypothesis found it: without a Date header, an old listing proved that a late batch was none.
+
+    A create is answered by an error and made minutes later; the process is killed, the state
+    deleted. Its successor lists the workspace before the batch is there, and stands still.
+    """
+    story = machine(2)()
+    try:
+        story.begin(questions=1, size=1, dated=False, named=False)
+        story.run(after=33, creates=["429", "late"], events=5, lasts=5.0, strike="kill")
+        story.lose_state(kept=False)
+        story.run(events=1)
+        story.run(after=22, events=31, lasts=5.0, strike=2000.0)
+        story.nothing_is_paid_twice()
+        assert story.world.paid()
+    finally:
+        story.teardown()
+
+
 def catch(mutant: str) -> None:
     """Play the protocol without one of its rules until that is noticed."""
     quick = settings(CALM, max_examples=1500, phases=[Phase.generate])
