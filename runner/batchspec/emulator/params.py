@@ -290,8 +290,6 @@ def _plain_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) -> st
         isinstance(stops, list) and all(isinstance(stop, str) and stop for stop in stops)
     ):
         return "stop_sequences: Input should be a valid list of non-empty strings"
-    if any(stop.isspace() for stop in stops or ()):
-        return "stop_sequences: each stop sequence must contain non-whitespace"
     metadata = params.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         return "metadata: Input should be a valid dictionary"

@@ -133,6 +133,8 @@ THEMES: tuple[Theme, ...] = (
         ("bad-tool", "A tool, or the choice among tools, is not one the API takes.",
          "The detail says what is missing."),
         ("tool-choice-refused", "The model cannot be forced to use a tool.", "Write `auto`."),
+        ("stop-doubtful?", "A stop sequence has no visible character.",
+         "Stop at a word or a mark."),
         ("tool-choice-doubtful?", "A tool is forced on a model that thinks.", "Write `auto`."),
         ("misplaced-param", "A parameter has a place of its own in the spec.", "Write it there."),
         ("not-in-batches", "No batch takes the parameter.", "Remove it."),

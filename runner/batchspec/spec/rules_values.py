@@ -23,7 +23,7 @@ _SAMPLING = {"temperature": 1, "top_p": 1, "top_k": None}
 
 
 def stop_sequences(subject: Subject) -> Iterator[Problem]:
-    """Refuse stop sequences that are no list of texts, and blank ones (API facts §6.8)."""
+    """Refuse stop sequences that are no list of texts; warn of blank ones (API facts §6.8)."""
     given = subject.get("params", "stop_sequences")
     if given is not None and not (
         isinstance(given, list) and all(isinstance(stop, str) and stop for stop in given)
@@ -32,12 +32,12 @@ def stop_sequences(subject: Subject) -> Iterator[Problem]:
         return
     for number, stop in enumerate(given or ()):
         if stop.isspace():
-            yield subject.error(
-                "bad-param",
+            yield subject.warning(
+                "stop-doubtful",
                 ("params", "stop_sequences", number),
                 f"params.stop_sequences[{number}] has no visible character",
-                "The API answers 'each stop sequence must contain non-whitespace' to every request."
-                " Stop at a word or a mark, and ask for it in the prompt.",
+                "Others were answered 'each stop sequence must contain non-whitespace', in every"
+                " request. Stop at a word or a mark, and ask for it in the prompt.",
             )
 
 
