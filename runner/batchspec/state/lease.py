@@ -94,6 +94,9 @@ def held(
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{holder}, since {now:%Y-%m-%d %H:%M:%S} UTC\n".encode(), 0)
         ledger.take_lease(holder, now)
-        yield
+        try:
+            yield
+        finally:
+            ledger.seal()
     finally:
         os.close(descriptor)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from batchspec.errors import StateFailure
+from batchspec.errors import Failure, StateFailure
 from batchspec.state.database import Row
 from batchspec.state.files import TABLE
 from batchspec.state.history import TABLES
 from batchspec.state.reader import SqlReader
+from batchspec.state.seal import break_seal, seal_complaint, set_seal
 from batchspec.state.tables import FORMAT_VERSION, SCHEMA, claim_sum, row_sum
 from batchspec.state.writer import SqlLedger
 
@@ -152,9 +153,11 @@ class SqliteDatabase:
         return claim_sum(digest, tail)
 
     def integrity(self) -> list[str]:
-        """Return what SQLite finds wrong with its pages."""
+        """Return what is wrong with the file, as its seal and SQLite say."""
+        seal = seal_complaint(self._path)
         lines = (line for (line,) in self.rows("PRAGMA integrity_check"))
-        return [f"SQLite: {line}" for line in lines if line != "ok"]
+        found = [f"SQLite: {line}" for line in lines if line != "ok"]
+        return found if seal is None else [seal, *found]
 
     def close(self) -> None:
         """Release the file."""
@@ -186,10 +189,12 @@ class SqliteLedger(SqlLedger):
     def __init__(self, path: Path, randomness: Callable[[int], bytes]) -> None:
         with sqlite_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            break_seal(path)
             connection = connect(path, write=True)
             _create(connection, randomness)
         super().__init__(SqliteDatabase(connection, path))
         self._connection = connection
+        self._path = path
         self._ballast = path.with_name("ballast")
 
     def bind(self, tag: str, batch_id: str, created_at: dt.datetime) -> None:
@@ -209,6 +214,7 @@ class SqliteLedger(SqlLedger):
 
     def take_lease(self, holder: str, now: dt.datetime) -> None:
         """Become the writer: raise the generation, which fences every earlier holder."""
+        break_seal(self._path)  # an earlier holder may have set it since this ledger was opened
         self._db.begin()
         try:
             self.gen = self._db.generation() + 1
@@ -223,6 +229,16 @@ class SqliteLedger(SqlLedger):
         except BaseException:
             self._db.rollback()
             raise
+
+    def seal(self) -> None:
+        """Seal the file; a writer that was fenced, or has readers beside it, leaves it unsealed."""
+        with contextlib.suppress(sqlite3.Error, Failure):
+            if self._connection.in_transaction or self._db.generation() != self.gen:
+                return
+            self._connection.execute("PRAGMA busy_timeout = 200")
+            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                set_seal(self._path)
 
 
 def _create(connection: sqlite3.Connection, randomness: Callable[[int], bytes]) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,42 @@ def test_the_fast_checksum_of_a_claim_is_the_checksum_of_its_row(
     """Two ways to one number: ledgers written by either are read by the other."""
     for digest in (bytes(16), b"'" * 16, b"'\"\\" * 5 + b"x", bytes(range(16))):
         assert claim_sum(digest, sum_tail(*after)) == row_sum(digest, *after)
+
+
+def test_every_changed_bit_of_a_sealed_file_is_found(path: Path) -> None:
+    """Also in free pages, in definitions and in rows without a checksum of their own."""
+    with closing(SqliteLedger(path, os.urandom)) as ledger:
+        with held(ledger, path.parent, "run", SystemClock()):
+            collected(ledger, "one", Outcome.SUCCEEDED, Outcome.ERRORED)
+            assert SqliteReader.open(path).complaints() == ()
+        assert ledger.complaints() == ()
+    whole = path.read_bytes()
+    step = len(whole) // 300
+    for place in range(0, len(whole), step):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            with closing(SqliteReader.open(path)) as reader:
+                assert reader.complaints(), place
+        except StateFailure:
+            continue
+    path.write_bytes(whole)
+    with closing(SqliteReader.open(path)) as reader:
+        assert reader.complaints() == ()
+
+
+def test_a_writer_breaks_the_seal(ledger: SqliteLedger, path: Path) -> None:
+    """From its first moment until it has finished: what a killed one left is no damage."""
+    ledger.seal()
+    seal = path.with_suffix(".seal")
+    assert seal.is_file()
+    with closing(SqliteLedger(path, os.urandom)) as second:
+        assert not seal.exists()
+        ledger.seal()
+        second.take_lease("second", NOW)
+        assert not seal.exists()
+        bound(second, "one")
+        ledger.seal()
+        assert not seal.exists(), "a fenced writer seals nothing"
+        assert second.complaints() == ()
