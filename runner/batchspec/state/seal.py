@@ -45,8 +45,11 @@ def seal_complaint(ledger: Path) -> str | None:
         unsealed = _seal(ledger).read_bytes() != was or _log_bytes(ledger)
     except OSError:
         return None
+    if unsealed:
+        return None
     return (
-        None if unsealed else f"{ledger.name} is not what the last writer left: bits have changed"
+        f"{ledger.name} is not what its last writer left: bits have changed, or another file was "
+        "put in its place"
     )
 
 
