@@ -252,7 +252,7 @@ class _Opener:
         """Draw the sample by the keys' hashes, so that the order of rows does not matter."""
         sample = self.loaded.spec.inputs.sample
         if sample is not None:
-            drawn, whole = f"{self.index}_drawn", f"{self.relation}_whole"
+            drawn, whole = f"{self.relation}_drawn", f"{self.relation}_whole"
             seed = quote_literal(f"{sample.seed}:")
             self.engine.execute(
                 f"CREATE OR REPLACE TABLE {drawn} AS FROM {self.index}"
@@ -264,7 +264,8 @@ class _Opener:
                 f"CREATE OR REPLACE VIEW {self.relation} AS FROM {whole}"  # noqa: S608 - names are ours or quoted
                 f" WHERE {key_json(key)} IN (SELECT key_json FROM {drawn})"
             )
-            self.index = drawn
+            # The rows go on reading what was drawn when nobody needs the index any more.
+            self.engine.execute(f"CREATE OR REPLACE TABLE {self.index} AS FROM {drawn}")
         query = f"SELECT count(*) FROM {self.index}"  # noqa: S608 - names are ours or quoted
         return int(self.engine.one(query)[0])
 
