@@ -63,7 +63,7 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
     """Return the baseline, or None when it is absent, damaged, or of another version."""
     try:
         meta = json.loads(paths.sidecar.read_bytes())
-        if meta["format_version"] != FORMAT_VERSION or meta["sha256"] != _sha256(paths.items):
+        if meta["format_version"] != FORMAT_VERSION or meta["sha256"] != items_sha256(paths.items):
             return None
         return Baseline(
             items=paths.items,
@@ -95,13 +95,14 @@ def write_baseline(
             f"COPY ({select}) TO {quote_literal(str(temporary))} (FORMAT parquet, "
             "COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
         )
-        digest, size = _sha256(temporary), temporary.stat().st_size
+        digest, size = items_sha256(temporary), temporary.stat().st_size
         publish(temporary, paths.items, size=size)
     document = {"format_version": FORMAT_VERSION, **meta, "sha256": digest}
     write_file(paths.sidecar, [json.dumps(document, indent=2).encode() + b"\n"])
 
 
-def _sha256(path: Path) -> str:
+def items_sha256(path: Path) -> str:
+    """Return the hex digest of a file of items."""
     digest = hashlib.sha256()
     for piece in read_pieces(path):
         digest.update(piece)

@@ -12,7 +12,7 @@ import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from batchspec.durable import read_pieces, sync_folder, write_file
+from batchspec.durable import sync_folder, write_file
 
 
 def break_seal(ledger: Path) -> None:
@@ -63,7 +63,5 @@ def _log_bytes(ledger: Path) -> int:
 
 
 def _digest(ledger: Path) -> bytes:
-    found = hashlib.sha256()
-    for piece in read_pieces(ledger):
-        found.update(piece)
-    return f"sha256:{found.hexdigest()}\n".encode()
+    with ledger.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()

@@ -8,7 +8,6 @@ proved whole is done without, and no command fails for it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ import orjson
 
 from batchspec.durable import disk_errors, publish, write_file
 from batchspec.errors import EnvironmentFailure
+from batchspec.plan.baseline import items_sha256
 from batchspec.state.objects import Objects
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
@@ -31,7 +31,6 @@ def promote_baseline(session: Session, job: Job) -> None:
         if source.exists():
             source.replace(target)
     job.applied = True
-    share_baseline(session, job.name)
 
 
 def share_baseline(session: Session, spec: str) -> None:
@@ -66,7 +65,7 @@ def fetch_baseline(session: Session, spec: str) -> None:
         temporary = paths.items.with_name(f".{paths.items.name}.fetched")
         try:
             size = write_file(temporary, objects.pieces(_name(spec, wanted)))
-            if _digest(temporary) == wanted:
+            if items_sha256(temporary) == wanted:
                 with disk_errors(f"write {paths.items.name}"):
                     publish(temporary, paths.items, size=size)
                 write_file(paths.sidecar, [sidecar])
@@ -99,11 +98,6 @@ def _sha256(sidecar: bytes) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     return found if _SHA256.fullmatch(found) else ""
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _bytes(path: Path) -> bytes:

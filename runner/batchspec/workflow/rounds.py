@@ -242,15 +242,6 @@ class Rounds:
         return size
 
 
-def promote_baseline(session: Session, job: Job) -> None:
-    """Make the items of the plan that is being submitted the ones the next plan compares with."""
-    pending, current = session.baseline(job.name, pending=True), session.baseline(job.name)
-    for source, target in zip(pending.files(), current.files(), strict=True):
-        if source.exists():
-            source.replace(target)
-    job.applied = True
-
-
 def _ready(plan: SpecPlan) -> PlanReady:
     counts = plan.counts
     return PlanReady(

@@ -14,6 +14,7 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import ClaimConflict
 from batchspec.state.model import OPEN, Submission
 from batchspec.state.writer import SqlLedger
+from batchspec.workflow.baselines import promote_baseline
 from batchspec.workflow.budgets import in_flight_requests, spec_complaint, total_complaint
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
@@ -23,7 +24,7 @@ from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions,
 from batchspec.workflow.policing import asking_of, money_problems
 from batchspec.workflow.progress import Meter, Unsent
 from batchspec.workflow.recording import Recording, recorded
-from batchspec.workflow.rounds import Rounds, promote_baseline
+from batchspec.workflow.rounds import Rounds
 from batchspec.workflow.tenancy import told_in_ci
 from batchspec.workflow.worker import Worker
 
