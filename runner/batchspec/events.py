@@ -62,6 +62,8 @@ class Submitted(Event):
     submission: str
     batch_id: str
     requests: int
+    items: int | None = None
+    """For how many items they ask; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +90,10 @@ class Progress:
     """Those whose answers are taken in."""
     requests: int
     requests_done: int
+    items: int | None = None
+    """Items that these requests ask for; None: not known of one of the batches."""
+    items_done: int | None = None
+    """Those whose last request is among the ones that are done."""
     elapsed: float
     """Seconds since it began."""
     expected: Expectation | None = None
@@ -156,6 +162,8 @@ class Collected(Event):
     failed: int
     missing: int
     canceled: int = 0
+    items: int | None = None
+    """For how many items the batch asked; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +181,8 @@ class RetryRound(Event):
     spec: str
     requests: int
     why: str
+    items: int | None = None
+    """For how many items; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

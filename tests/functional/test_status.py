@@ -52,17 +52,18 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def test_text_and_json_have_the_same_figures(folder: Folder) -> None:
-    """Batches, requests, what may still be spent and the budget; ids whole, 80 columns."""
+    """Batches, items, requests, what may be spent, the budget; ids whole, 80 columns."""
     shown = folder.batchspec("status")
     assert max(map(len, shown.out.splitlines())) <= 80
     data = folder.batchspec("status", "--format", "json").json()
     progress = data["progress"]
     assert (progress["batches"], progress["batches_done"]) == (2, 0)
     assert (progress["requests"], progress["requests_done"]) == (3, 0)
+    assert (progress["items"], progress["items_done"]) == (3, 0)
     assert (progress["usd"], progress["budget_max_usd"]) == ("0", "3")
     assert progress["expected"] is None, "no batch has ended yet"
     assert 0 < float(progress["usd_in_flight_max"]) < 0.01
-    assert "\n0 of 2 batches and 0 of 3 requests done after " in shown.out
+    assert "\n0 of 2 batches and 0 of 3 items done after " in shown.out
     assert "Spent so far: $0, at most $0.0" in shown.out
     assert " Budget: $3.00.\n" in shown.out
     for submission in data["submissions"]:
@@ -96,7 +97,7 @@ def test_watching_ends_with_the_work(folder: Folder, server: RunningEmulator) ->
         out = watching.stdout.read()
     assert watching.returncode == 0
     assert out.endswith("\n\nNothing is in flight; known questions: 3 succeeded.\n")
-    assert out.count("0 of 2 batches and 0 of 3 requests done after ") == 1
+    assert out.count("0 of 2 batches and 0 of 3 items done after ") == 1
     assert "\x1b" not in out
 
 

@@ -112,7 +112,7 @@ class LineDisplay:
 
 
 class BarDisplay:
-    """A bar of answered requests per spec, what is waited for, and lasting lines above them."""
+    """A bar of answered items per spec, what is waited for, and lasting lines above them."""
 
     def __init__(self, terminal: Terminal) -> None:
         from rich.console import Console  # noqa: PLC0415 - rich is slow to load and often unused
@@ -162,12 +162,12 @@ class BarDisplay:
                 self._now(None, line)
                 return
             case events.PlanReady():
-                self._grow(event.spec, event.requests)
+                self._grow(event.spec, event.submit + event.in_flight)
             case events.RetryRound():
-                self._grow(event.spec, event.requests)
+                self._advance(event.spec, -event.items if event.items else -event.requests)
             case events.Collected():
                 done = event.succeeded + event.failed + event.missing + event.canceled
-                self._progress.advance(self._task(event.spec), done)
+                self._advance(event.spec, done if event.items is None else event.items)
             case _:
                 pass
         if line:
@@ -180,11 +180,21 @@ class BarDisplay:
             self._tasks[spec] = self._progress.add_task(name, total=0, now="")
         return self._tasks[spec]
 
-    def _grow(self, spec: str, requests: int) -> None:
+    def _grow(self, spec: str, items: int) -> None:
         task = self._task(spec)
-        index = self._progress.task_ids.index(task)
-        total = self._progress.tasks[index].total or 0
-        self._progress.update(task, total=total + requests)
+        total = self._counts(task)[1]
+        self._progress.update(task, total=total + items)
+
+    def _advance(self, spec: str, items: int) -> None:
+        """Move a bar on, or back; where nothing told its end, what is done is all there is."""
+        task = self._task(spec)
+        done, total = self._counts(task)
+        done = max(0, done + items)
+        self._progress.update(task, completed=done, total=max(done, total))
+
+    def _counts(self, task: TaskID) -> tuple[float, float]:
+        now = self._progress.tasks[self._progress.task_ids.index(task)]
+        return now.completed, now.total or 0
 
     def _total(self, words: str) -> None:
         """Say what holds for all specs, once: behind the last bar."""

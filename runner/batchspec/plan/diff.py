@@ -176,6 +176,7 @@ class _Diff:
                 "key": list(self.table.key),
             },
             changed_files=self._changed_files(),
+            former=None if self.baseline is None else self.baseline.relation,
             examples=tuple(
                 examples_of(
                     self.engine, f"{self.prefix}_work", self.keys, self.former, self.job.kept

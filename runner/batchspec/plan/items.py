@@ -43,6 +43,8 @@ class ItemTable:
     """What the next baseline is stamped with."""
     changed_files: tuple[str, ...] = ()
     """Files of the prompt whose content is not what it was."""
+    former: str | None = None
+    """Reads the baseline: key_json, hash…; None: there is none that matters."""
     examples: tuple[Example, ...] = ()
     """A few of the items whose question changed, in key order."""
 
@@ -87,7 +89,7 @@ class ItemTable:
 
     def questions(self) -> Iterator[Question]:
         """Yield the distinct questions to submit, in the key order of the first item of each."""
-        return self._questions(f"ORDER BY {self._order}")
+        return self._questions(f"ORDER BY {self.order}")
 
     def sampled_questions(self, count: int) -> Iterator[Question]:
         """Yield the ``count`` questions with the smallest hashes, a lasting random sample."""
@@ -96,12 +98,12 @@ class ItemTable:
     def _questions(self, order: str) -> Iterator[Question]:
         rows = self.engine.rows(
             "SELECT hash, hash[1:16], coalesce(attempt, 0) + 1, spot, bytes, chars, key_json"
-            f" FROM {self._asked()} {order}"
+            f" FROM {self.asked} {order}"
         )
         return starmap(Question, rows)
 
     @property
-    def _order(self) -> str:
+    def order(self) -> str:
         """In what order questions are sent: those with one prefix together, else by key."""
         return f"prefix NULLS FIRST, {self.keys}"
 
@@ -109,7 +111,7 @@ class ItemTable:
         """Yield what packing reads of `questions`, in the same order."""
         rows = self.engine.rows(
             "SELECT bytes, coalesce(attempt, 0) + 1, key_json"
-            f" FROM {self._asked()} ORDER BY {self._order}"
+            f" FROM {self.asked} ORDER BY {self.order}"
         )
         return starmap(Entry, rows)
 
@@ -144,7 +146,7 @@ class ItemTable:
         over = "false" if step_chars is None else f"chars > {int(step_chars)}"
         row = self.engine.one(
             f"SELECT count(*), sum(chars), count(*) FILTER ({over}), sum(chars) FILTER ({over}),"
-            f" count(DISTINCT prefix), sum(marked) FROM {self._asked()}"
+            f" count(DISTINCT prefix), sum(marked) FROM {self.asked}"
         )
         requests, chars, over_requests, over_chars, groups, marked = (int(v or 0) for v in row)
         return Sizes(
@@ -177,8 +179,9 @@ class ItemTable:
         meta = {**self.meta, "rows": self.items}
         write_baseline(self.engine, f"SELECT {columns} FROM {self.relation}", paths, meta)
 
-    def _asked(self) -> str:
-        """Return the SQL of the distinct questions: of several items alike, the first by key."""
+    @property
+    def asked(self) -> str:
+        """The SQL of the distinct questions: of several items alike, the first by key."""
         submit = f"FROM {self.prefix}_work WHERE action = '{Action.SUBMIT}'"
         if self.counts.duplicate:
             submit += f" QUALIFY row_number() OVER (PARTITION BY hash ORDER BY {self.keys}) = 1"

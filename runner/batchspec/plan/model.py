@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
@@ -116,6 +116,16 @@ class Change:
     """64 hex digits; for a removed item, the hash it last had."""
     outcome: Outcome | None = None
     """The last outcome, for failed and retried items."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """For how many items the requests of a batch ask."""
+
+    items: int
+    """Items that get their answers from them; more than requests where items are alike."""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """Those of them that submissions asked for before, by the tag of the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

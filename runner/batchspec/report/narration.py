@@ -51,7 +51,13 @@ def _uploading(event: events.Uploading) -> str:
 
 
 def _submitted(event: events.Submitted) -> str:
-    return f"{event.spec}: submitted {event.batch_id} with {count(event.requests, 'request')}"
+    told = [f"{event.spec}: submitted {event.batch_id} with {count(event.requests, 'request')}"]
+    return " ".join(told + _for_items(event.items, event.requests))
+
+
+def _for_items(items: int | None, requests: int) -> list[str]:
+    """Say for how many items requests ask, where there are more of those."""
+    return [] if items is None or items == requests else [f"for {count(items, 'item')}"]
 
 
 def _waiting(event: events.Waiting) -> str:
@@ -83,6 +89,8 @@ def _collected(event: events.Collected) -> str:
         parts.append(f"{number(event.missing)} missing")
     if event.canceled:
         parts.append(f"{number(event.canceled)} canceled")
+    requests = event.succeeded + event.failed + event.missing + event.canceled
+    parts += _for_items(event.items, requests)
     return f"{event.spec}: collected {event.batch_id}, {', '.join(parts)}"
 
 

@@ -19,8 +19,14 @@ _BRIEF = 1.0
 def progress_line(progress: Progress) -> str:
     """Return the figures as one line: done, money, time so far, time left."""
     batches = f"{number(progress.batches_done)} of {count(progress.batches, 'batch', 'batches')}"
-    requests = f"{number(progress.requests_done)} of {count(progress.requests, 'request')}"
-    return f"{batches}, {requests}, {progress_brief(progress)}"
+    return f"{batches}, {_done(progress)}, {progress_brief(progress)}"
+
+
+def _done(progress: Progress) -> str:
+    """Say how many items have their answers; requests where items are not known."""
+    if progress.items is None or progress.items_done is None:
+        return f"{number(progress.requests_done)} of {count(progress.requests, 'request')}"
+    return f"{number(progress.items_done)} of {count(progress.items, 'item')}"
 
 
 def progress_brief(progress: Progress) -> str:
@@ -46,8 +52,7 @@ def progress_lines(progress: Progress) -> Iterator[str]:
     """Yield the figures as sentences, each at most 80 columns wide."""
     yield (
         f"{number(progress.batches_done)} of {count(progress.batches, 'batch', 'batches')} and "
-        f"{number(progress.requests_done)} of {count(progress.requests, 'request')} done after "
-        f"{seconds(progress.elapsed)}."
+        f"{_done(progress)} done after {seconds(progress.elapsed)}."
     )
     if told := _told(progress.expected):
         ends = (seconds(told.least), seconds(told.most))
@@ -82,6 +87,8 @@ def progress_json(progress: Progress | None) -> dict[str, Any] | None:
         "batches_done": progress.batches_done,
         "requests": progress.requests,
         "requests_done": progress.requests_done,
+        "items": progress.items,
+        "items_done": progress.items_done,
         "elapsed_seconds": round(progress.elapsed, 1),
         "expected": None
         if expected is None

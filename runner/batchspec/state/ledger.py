@@ -19,6 +19,7 @@ from batchspec.plan.model import Outcome
 from batchspec.state.files import RememberedFile
 from batchspec.state.history import RunRecord, Transition
 from batchspec.state.model import Submission, SubmissionState, Verdict
+from batchspec.state.parts import Part
 
 Claim = tuple[bytes, int]
 """First 16 bytes of a request hash, and the attempt (1 for the first ask)."""
@@ -104,6 +105,14 @@ class LedgerReader(Protocol):
 
     def key_labels(self) -> dict[str, str]:
         """Return the labels of the keys that paid, by submission tag, where they are known."""
+        ...
+
+    def parts(self) -> dict[str, Part]:
+        """Return what submissions are of their commands' work, by tag, where it is known."""
+        ...
+
+    def part(self, tag: str) -> Part | None:
+        """Return what one submission is of its command's work."""
         ...
 
     def outcomes(self, tag: str) -> dict[Outcome, int]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from batchspec.plan.model import Outcome
+from batchspec.state.parts import Part
 
 
 class SubmissionState(StrEnum):
@@ -79,6 +80,8 @@ class Submission:
     """Last failure in words, for `status`."""
     key_label: str | None = None
     """Which key pays, as a label that is not the key; read back with `LedgerReader.key_labels`."""
+    part: Part | None = None
+    """What it is of its command's work; read back with `LedgerReader.parts`."""
 
 
 class Verdict(NamedTuple):

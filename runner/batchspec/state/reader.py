@@ -22,10 +22,12 @@ from batchspec.state.history import (
 )
 from batchspec.state.ledger import Known
 from batchspec.state.model import Submission, SubmissionState
+from batchspec.state.parts import Part, part_of
 from batchspec.state.tables import (
     COLUMNS,
     FORMAT_VERSION,
     KEY_LABEL,
+    PART,
     from_row,
     row_sum,
     sum_tail,
@@ -158,6 +160,16 @@ class SqlReader:
         """Return key labels by submission tag."""
         rows = self._db.rows("SELECT key, value FROM meta WHERE key LIKE ?1", f"{KEY_LABEL}%")
         return {key.removeprefix(KEY_LABEL): label for key, label in rows}
+
+    def parts(self) -> dict[str, Part]:
+        """Return what submissions are of their commands' work, by tag."""
+        rows = self._db.rows("SELECT key, value FROM meta WHERE key LIKE ?1", f"{PART}%")
+        return {key.removeprefix(PART): part_of(text) for key, text in rows}
+
+    def part(self, tag: str) -> Part | None:
+        """Return what one submission is of its command's work."""
+        text = self._fact(f"{PART}{tag}")
+        return None if text is None else part_of(text)
 
     def outcomes(self, tag: str) -> dict[Outcome, int]:
         """Count the questions that a submission holds, by outcome."""

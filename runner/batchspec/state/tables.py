@@ -14,6 +14,8 @@ from batchspec.state.model import Submission, SubmissionState
 FORMAT_VERSION = 1
 KEY_LABEL = "key_label:"
 """Keys of `meta` that hold a submission's key label begin so; its tag follows."""
+PART = "part:"
+"""The same of what a submission is of its command's work."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -28,8 +28,9 @@ from batchspec.state.files import RememberedFile, read_files, write_files
 from batchspec.state.history import RunRecord, Transition, write_run, write_transition
 from batchspec.state.ledger import Armed, Claim, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
+from batchspec.state.parts import part_json
 from batchspec.state.reader import SqlReader
-from batchspec.state.tables import COLUMNS, KEY_LABEL, from_row, to_row
+from batchspec.state.tables import COLUMNS, KEY_LABEL, PART, from_row, to_row
 
 S = SubmissionState
 _SUBMISSION = f"""
@@ -105,12 +106,11 @@ class SqlLedger(SqlReader):
 
     def _insert(self, submission: Submission) -> int:
         ((number,),) = self._db.rows(_SUBMISSION, *to_row(submission))
-        if submission.key_label is not None:
-            self._db.change(
-                "INSERT INTO meta VALUES (?1, ?2)",
-                f"{KEY_LABEL}{submission.tag}",
-                submission.key_label,
-            )
+        part = None if submission.part is None else part_json(submission.part)
+        for prefix, value in ((KEY_LABEL, submission.key_label), (PART, part)):
+            if value is not None:
+                key = f"{prefix}{submission.tag}"
+                self._db.change("INSERT INTO meta VALUES (?1, ?2)", key, value)
         self._step(submission)
         return int(number)
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from batchspec.api.port import CreateBody
 from batchspec.plan.hashing import id_stems, parse_custom_id
+from batchspec.plan.model import Share
 from batchspec.plan.pack import Packable, Packed, pack
 from batchspec.plan.questions import Question, Spool
 from batchspec.problems import Problem
@@ -42,6 +43,8 @@ class Chunk:
     """What it asks, in the order in which it is sent."""
     usd_most: Decimal | None
     """Ceiling of what it may cost; None: price unknown."""
+    share: Share | None = None
+    """For how many items it asks; None: it was not counted."""
     canary: bool = False
     has_contents: bool = False
     """Its segment refers to files that are filled in before it is sent (`workflow.contents`)."""
@@ -178,7 +181,16 @@ def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: Cl
 
     segment = session.segments.write("req", renamed())
     most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
-    return Chunk(tag=tag, segment=segment, requests=count, bytes=size, asked=asked, usd_most=most)
+    plain = chunk.share == Share(items=chunk.requests)
+    return Chunk(
+        tag=tag,
+        segment=segment,
+        requests=count,
+        bytes=size,
+        asked=asked,
+        usd_most=most,
+        share=Share(items=count) if plain else None,
+    )
 
 
 def refilled(session: Session, chunk: Chunk, change: Callable[[bytes], bytes]) -> Chunk:

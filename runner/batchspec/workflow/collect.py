@@ -159,6 +159,7 @@ def collect(
         return worker.ledger.outcomes(submission.tag)
     answered = take_in(worker, submission, answers, judge)
     outcomes = worker.ledger.outcomes(submission.tag)
+    part = worker.ledger.part(submission.tag)
     missing, canceled = (outcomes.get(o, 0) for o in (Outcome.MISSING, Outcome.CANCELED))
     yield Collected(
         spec=submission.spec,
@@ -168,6 +169,7 @@ def collect(
         failed=submission.requests - answered - missing - canceled,
         missing=missing,
         canceled=canceled,
+        items=None if part is None or part.share is None else part.share.items,
     )
     return outcomes
 

@@ -20,7 +20,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import Chunk, halves
 from batchspec.workflow.collect import collect
 from batchspec.workflow.contents import ContentChanged, with_contents
-from batchspec.workflow.job import Job
+from batchspec.workflow.job import Job, unsent
 from batchspec.workflow.listing import look, walk
 from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.settle import Doubt, settle
@@ -269,6 +269,7 @@ class Drive:
             chunk=chunk,
             spec=job.name,
             headers=headers_of(job.loaded.spec, self.worker.session.project.config.api),
+            behind=unsent(self.jobs.values()),
         )
         sent = yield from submit(self.worker, order, sight)
         if sent is Sent.AGAIN:

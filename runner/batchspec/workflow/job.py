@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from batchspec.events import SpecDone
 from batchspec.outputs.money import Use
 from batchspec.outputs.rows import Judge
-from batchspec.plan.model import Outcome, SpecPlan
+from batchspec.plan.model import Outcome, Share, SpecPlan
 from batchspec.spec.project import LoadedSpec
+from batchspec.state.parts import Unsent
 from batchspec.workflow.chunks import Chunk
 
 FIRST_BATCH_LEAST = 10
@@ -114,3 +116,31 @@ class Job:
             f"{what} ({words}), so nothing more is asked. Look at one with `batchspec show`, fix "
             "the spec, and run again."
         )
+
+
+def unsent(jobs: Iterable[Job]) -> tuple[Unsent, ...]:
+    """Return what some jobs are still to submit."""
+    return tuple(_unsent(job) for job in jobs if job.chunks and not job.stopped)
+
+
+def _unsent(job: Job) -> Unsent:
+    most = [chunk.usd_most for chunk in job.chunks]
+    known = [usd for usd in most if usd is not None]
+    return Unsent(
+        spec=job.name,
+        batches=len(job.chunks),
+        requests=sum(chunk.requests for chunk in job.chunks),
+        share=share_of([chunk.share for chunk in job.chunks]),
+        usd_max=sum(known, Decimal(0)) if len(known) == len(most) else None,
+    )
+
+
+def share_of(shares: Sequence[Share | None]) -> Share | None:
+    """Return the share of several batches together; None: one of them was not counted."""
+    counted = [share for share in shares if share is not None]
+    if len(counted) < len(shares):
+        return None
+    again: Counter[str] = Counter()
+    for share in counted:
+        again.update(share.again)
+    return Share(items=sum(share.items for share in counted), again=dict(again))

@@ -1,32 +1,27 @@
-"""How far submitted work has come: batches, requests, money, and when it should end."""
+"""How far submitted work has come: batches, items, money, and when it should end."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from batchspec.errors import DiskFailure, StateFailure
 from batchspec.events import Progress
 from batchspec.outputs.spending import spending
+from batchspec.plan.model import Share
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import OPEN, Submission, SubmissionState
+from batchspec.state.parts import Part, Unsent
 from batchspec.workflow.context import Session
 from batchspec.workflow.expectation import Experience, after, together
 from batchspec.workflow.spending import asked_of
 
 _NOTHING_MADE = frozenset((SubmissionState.REJECTED, SubmissionState.ABANDONED))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsent:
-    """A batch that is planned and not sent yet."""
-
-    spec: str
-    requests: int
-    usd_max: Decimal | None
 
 
 @dataclass(slots=True)
@@ -37,11 +32,13 @@ class Meter:
         session: The session; the API is not called.
         specs: The specs whose models and budgets count.
         max_usd: The command line's ceiling.
+        held: Items of submissions of which the ledger does not tell them, by tag and spec.
     """
 
     session: Session
     specs: Sequence[LoadedSpec]
     max_usd: Decimal | None = None
+    held: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     _priced: set[str] = field(default_factory=set)
     _usd: Decimal | None = Decimal(0)
 
@@ -70,16 +67,23 @@ class Meter:
         now = self.session.clock.now()
         expected = together([experience.left(s, now) for s in waiting])
         if unsent:
-            took = [t for one in unsent for t in experience.durations(one.spec, one.requests)]
+            took = [
+                seconds
+                for one in unsent
+                for seconds in experience.durations(one.spec, one.requests // one.batches)
+            ]
             expected = after(expected, sorted(took))
         most = [None if s.usd_max is None else Decimal(s.usd_max) for s in waiting]
         requests = sum(s.requests for s in done)
         left = sum(s.requests for s in waiting) + sum(one.requests for one in unsent)
+        items, items_done = self._items(reader, made, unsent)
         return Progress(
-            batches=len(made) + len(unsent),
+            batches=len(made) + sum(one.batches for one in unsent),
             batches_done=len(done),
             requests=requests + left,
             requests_done=requests,
+            items=items,
+            items_done=items_done,
             elapsed=elapsed,
             expected=expected,
             late=sum(experience.is_late(s, now) for s in waiting),
@@ -87,6 +91,32 @@ class Meter:
             usd_open=_sum([*most, *(one.usd_max for one in unsent)]),
             budget=self._ceiling({s.spec for s in made} | {one.spec for one in unsent}),
         )
+
+    def _items(
+        self, reader: LedgerReader, made: Sequence[Submission], unsent: Sequence[Unsent]
+    ) -> tuple[int | None, int | None]:
+        """Return how many items ask, and how many of them got what they asked for last."""
+        parts = reader.parts()
+        given = {s.tag: self._share(s, parts.get(s.tag)) for s in made}
+        planned = [one.share for one in unsent]
+        counted = [share for share in (*given.values(), *planned) if share is not None]
+        if len(counted) < len(given) + len(planned):
+            return None, None
+        moved: Counter[str] = Counter()
+        for share in counted:
+            moved.update(share.again)
+        own = {tag: max(0, share.items - moved[tag]) for tag, share in given.items() if share}
+        done = sum(own[s.tag] for s in made if s.state not in OPEN)
+        left = sum(share.items for share in planned if share is not None)
+        return sum(own.values()) + left, done
+
+    def _share(self, submission: Submission, part: Part | None) -> Share | None:
+        if part is not None and part.share is not None:
+            return part.share
+        counted = self.held.get(submission.tag, {})
+        # Of an adopted batch no spec is known: it is of those that have been planned.
+        known = submission.spec in counted or (counted and not submission.spec)
+        return Share(items=sum(counted.values())) if known else None
 
     def _price(self, reader: LedgerReader, done: Sequence[Submission]) -> None:
         """Add what newly collected answers cost; unknown where they cannot be read."""
@@ -129,6 +159,20 @@ def work_of(reader: LedgerReader, open_tags: Collection[str]) -> frozenset[str]:
     begun = [s for s in reader.transitions() if s.state is SubmissionState.PREPARED and s.run]
     runs = {step.run for step in begun if step.tag in open_tags}
     return frozenset(open_tags) | {step.tag for step in begun if step.run in runs}
+
+
+def behind_of(reader: LedgerReader, tags: AbstractSet[str]) -> tuple[Unsent, ...]:
+    """Return what the command that is at work is still to send, if it sent one of these."""
+    record = next(iter(reader.runs()), None)
+    if record is None or record.ended_at is not None:
+        return ()
+    begun = [
+        step.tag
+        for step in reader.transitions()
+        if step.state is SubmissionState.PREPARED and step.run == record.run
+    ]
+    part = reader.part(begun[-1]) if begun and not tags.isdisjoint(begun) else None
+    return () if part is None else part.behind
 
 
 def began_at(reader: LedgerReader, tags: Collection[str]) -> dt.datetime | None:

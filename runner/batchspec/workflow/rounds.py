@@ -15,8 +15,10 @@ from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import open_inputs
 from batchspec.outputs.money import spent, token_use
 from batchspec.outputs.rows import Judge
-from batchspec.plan.model import Plan, SpecPlan
+from batchspec.plan.model import Plan, Share, SpecPlan
+from batchspec.plan.pack import Packed
 from batchspec.plan.questions import Spool
+from batchspec.plan.shares import held, shares
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.request import compile_prompt
 from batchspec.spec.project import LoadedSpec
@@ -40,13 +42,19 @@ class Rounds:
     session: Session
     ledger: SqlLedger
     options: RunOptions
+    settled: frozenset[str] = frozenset()
+    """Tags of submissions that were over when the run began: no work of its own."""
+    held: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Items of submissions of which the ledger does not tell them, by tag and spec."""
     _jobs: dict[str, Job] = field(default_factory=dict)
     _judges: dict[bytes, Judge] | None = None
     """By question; None: made anew when next needed."""
 
     def jobs(self, specs: Sequence[LoadedSpec]) -> list[Job]:
         """Return a job for each spec, and clear away what a crash left unnamed."""
-        sweep(self.session, {s.segment for s in self.ledger.submissions() if s.segment})
+        submissions = self.ledger.submissions()
+        sweep(self.session, {s.segment for s in submissions if s.segment})
+        self.settled = frozenset(s.tag for s in submissions if s.state not in OPEN)
         self._jobs = {loaded.spec.name: Job(loaded=loaded) for loaded in specs}
         return list(self._jobs.values())
 
@@ -120,6 +128,7 @@ class Rounds:
             if asks or finishing:
                 job.planned_at = self.ledger.serial
             job.usd = self._spent(job, engine)
+            self._count_held(job, planned)
             job.plan, job.judge = self._bound(job, planned), Judge(planned.form)
             if job.round == 1:
                 yield _ready(planned.plan)
@@ -128,6 +137,18 @@ class Rounds:
             if finishing and is_complete(planned.plan):
                 problems += yield from finish(self.session, self.ledger, job, planned, engine)
         return problems
+
+    def _count_held(self, job: Job, planned: Planned) -> None:
+        """Count the items of submissions that a former version made, or that were adopted.
+
+        Once each: what is asked again afterwards tells itself whose it was.
+        """
+        counted = {tag for tag, part in self.ledger.parts().items() if part.share is not None}
+        tags = {s.tag for s in self.ledger.submissions()} - self.settled - counted
+        new = {tag for tag in tags if job.name not in self.held.get(tag, {})}
+        if new and planned.known is not None:
+            for tag, items in held(planned.items, planned.known, new).items():
+                self.held.setdefault(tag, {})[job.name] = items
 
     def _spent(self, job: Job, engine: Engine) -> Decimal | None:
         paths = [self.session.answers_path(tag) for tag in job.collected]
@@ -218,18 +239,26 @@ class Rounds:
             if problems:
                 return problems
         most = planned.plan.estimate.usd_max
+        chunks = write_chunks(
+            self.session,
+            planned.items.questions(),
+            spool,
+            batches=batches,
+            canary=bool(canary),
+            usd_most_per_request=None if most is None else most / planned.plan.requests,
+        )
+        counted = self._shares(planned, batches)
         job.chunks = deque(
-            write_chunks(
-                self.session,
-                planned.items.questions(),
-                spool,
-                batches=batches,
-                canary=bool(canary),
-                usd_most_per_request=None if most is None else most / planned.plan.requests,
-            )
+            replace(chunk, share=share) for chunk, share in zip(chunks, counted, strict=True)
         )
         planned.items.write_baseline(self.session.baseline(job.name, pending=True))
         return ()
+
+    def _shares(self, planned: Planned, batches: Sequence[Packed]) -> Sequence[Share | None]:
+        if planned.known is None:
+            return [None] * len(batches)
+        beside = bool(self.ledger.submissions(OPEN))
+        return shares(planned.items, batches, planned.known, beside=beside)
 
     def _canary(self, job: Job, size: int) -> int:
         """Return how many requests the first submission has; a canary in flight is waited for."""

@@ -19,10 +19,10 @@ from batchspec.workflow.budgets import in_flight_requests, spec_complaint, total
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.finish import unfinished
-from batchspec.workflow.job import Job
+from batchspec.workflow.job import Job, share_of, unsent
 from batchspec.workflow.options import DONE, ITEMS_FAILED, PROBLEMS, RunOptions, RunResult
 from batchspec.workflow.policing import asking_of, money_problems
-from batchspec.workflow.progress import Meter, Unsent
+from batchspec.workflow.progress import Meter
 from batchspec.workflow.recording import Recording, recorded
 from batchspec.workflow.rounds import Rounds
 from batchspec.workflow.tenancy import told_in_ci
@@ -54,7 +54,7 @@ def run_specs(
             options=options,
             rounds=rounds,
             recording=recording,
-            meter=Meter(session=session, specs=specs, max_usd=options.max_usd),
+            meter=Meter(session=session, specs=specs, max_usd=options.max_usd, held=rounds.held),
         )
         return (yield from run.go(specs))
 
@@ -80,16 +80,12 @@ class _Run:
     problems: list[Problem] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
     """Problems of specs that a run which submits nothing goes on without."""
-    _settled: frozenset[str] = frozenset()
-    """Tags of submissions that were over when the run began: no work of its own."""
     _began: float = 0.0
 
     def go(self, specs: Sequence[LoadedSpec]) -> Generator[Event, None, RunResult]:
         self.jobs = self.rounds.jobs(specs)
         self._began = self.session.clock.elapsed()
         open_before = self.ledger.submissions(OPEN)
-        known = {submission.tag for submission in self.ledger.submissions()}
-        self._settled = frozenset(known - {submission.tag for submission in open_before})
         if open_before or self._asks_at_first():
             warm_up()
         yield from self._plan_first(open_before)
@@ -299,7 +295,13 @@ class _Run:
             yield Notice(message=job.stopped, warning=True)
         elif job.submitted:
             requests = sum(chunk.requests for chunk in job.chunks)
-            yield RetryRound(spec=job.name, requests=requests, why=job.why_again())
+            share = share_of([chunk.share for chunk in job.chunks])
+            yield RetryRound(
+                spec=job.name,
+                requests=requests,
+                why=job.why_again(),
+                items=None if share is None else share.items,
+            )
 
     def _may_stop(self, drive: Drive, *, only_candidates: bool) -> bool:
         if not self.options.submit:
@@ -325,14 +327,9 @@ class _Run:
         """Return how far the work has come that was open when the run began, and its own."""
         return self.meter.progress(
             self.ledger,
-            {s.tag for s in self.ledger.submissions()} - self._settled,
+            {s.tag for s in self.ledger.submissions()} - self.rounds.settled,
             self.session.clock.elapsed() - self._began,
-            [
-                Unsent(spec=job.name, requests=chunk.requests, usd_max=chunk.usd_most)
-                for job in self.jobs
-                if not job.stopped
-                for chunk in job.chunks
-            ],
+            unsent(self.jobs),
         )
 
     def _exit_code(self) -> int:

@@ -14,7 +14,8 @@ from batchspec.state.model import OPEN, Submission, SubmissionState
 from batchspec.workflow.context import Session
 from batchspec.workflow.expectation import Experience
 from batchspec.workflow.listing import RETENTION
-from batchspec.workflow.progress import Meter, began_at, work_of
+from batchspec.workflow.progress import Meter, began_at, behind_of, work_of
+from batchspec.workflow.tenancy import lease_of
 
 ENDS_WITHIN = dt.timedelta(hours=24)
 """A batch ends at the latest so long after its creation (fact sheet §1.9)."""
@@ -117,7 +118,10 @@ def _progress(
         return None
     began = began_at(reader, tags)
     elapsed = 0.0 if began is None else (session.clock.now() - began).total_seconds()
-    return Meter(session=session, specs=specs).progress(reader, tags, max(0.0, elapsed))
+    behind = behind_of(reader, tags) if lease_of(session).held else ()
+    names = {s.spec for s in rows} | {loaded.spec.name for loaded in specs}
+    unsent = [one for one in behind if one.spec in names]
+    return Meter(session=session, specs=specs).progress(reader, tags, max(0.0, elapsed), unsent)
 
 
 def _waiting(specs: Sequence[LoadedSpec], busy: set[str]) -> dict[str, tuple[str, ...]]:

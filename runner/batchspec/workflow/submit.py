@@ -18,6 +18,7 @@ from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Wai
 from batchspec.spec.headers import Headers
 from batchspec.state.ledger import Armed
 from batchspec.state.model import Submission, SubmissionState
+from batchspec.state.parts import Part, Unsent
 from batchspec.workflow.chunks import Chunk, body, claims
 from batchspec.workflow.listing import Sight, look
 from batchspec.workflow.patience import (
@@ -61,6 +62,8 @@ class Order:
     chunk: Chunk
     spec: str
     headers: Headers
+    behind: tuple[Unsent, ...] = ()
+    """What is to be sent after it."""
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -95,6 +98,7 @@ def _intent(worker: Worker, order: Order) -> Submission:
         prepared_at=worker.session.clock.now(),
         usd_max=None if chunk.usd_most is None else str(chunk.usd_most),
         key_label=worker.session.key_label(),
+        part=Part(share=chunk.share, behind=order.behind),
     )
 
 
@@ -219,7 +223,11 @@ def _bound(worker: Worker, order: Order, batch: Batch) -> Generator[Event, None,
         return Sent.UNKNOWN
     # The id is said aloud before it is recorded: if the disk fails now, a person still has it.
     yield Submitted(
-        spec=order.spec, submission=chunk.tag, batch_id=batch.id, requests=chunk.requests
+        spec=order.spec,
+        submission=chunk.tag,
+        batch_id=batch.id,
+        requests=chunk.requests,
+        items=None if chunk.share is None else chunk.share.items,
     )
     worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
     worker.note_serial()

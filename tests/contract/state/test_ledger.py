@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import threading
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,10 +13,11 @@ import pytest
 from state_places import Place
 
 from batchspec.errors import Refused
-from batchspec.plan.model import Outcome
+from batchspec.plan.model import Outcome, Share
 from batchspec.state.history import RunRecord
 from batchspec.state.ledger import Armed, ClaimConflict, Fenced
 from batchspec.state.model import Submission, SubmissionState, Verdict
+from batchspec.state.parts import Part, Unsent
 from batchspec.state.writer import SqlLedger
 
 S = SubmissionState
@@ -209,6 +211,18 @@ def test_the_serial_counts_what_moves_the_state(ledger: SqlLedger) -> None:
     ledger.foreign(["msgbatch_f"])
     assert ledger.serial == before + 1
     assert [run.command for run in ledger.runs()] == ["run"]
+
+
+def test_for_how_many_items_is_kept(ledger: SqlLedger) -> None:
+    """What a submission is of its command's work is read back as it was; else it is not known."""
+    share = Share(items=5, again={"two": 1})
+    later = Unsent(spec="triage", batches=2, requests=9, share=share, usd_max=Decimal("0.25"))
+    vague = dataclasses.replace(later, share=None, usd_max=None)
+    part = Part(share=share, behind=(later, vague))
+    ledger.prepare(dataclasses.replace(submission("one"), part=part), [(A, 1)])
+    ledger.prepare(submission("two"), [(B, 1)])
+    assert ledger.parts() == {"one": part}
+    assert (ledger.part("one"), ledger.part("two")) == (part, None)
 
 
 def test_many_claims_go_through_at_once(ledger: SqlLedger, tmp_path: Path) -> None:

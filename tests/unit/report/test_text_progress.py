@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from batchspec.events import Expectation, Progress, Waiting
+from batchspec.events import Collected, Expectation, Progress, Submitted, Waiting
 from batchspec.report.narration import narrate
 from batchspec.report.progress import progress_json, progress_line, progress_lines
 
@@ -49,6 +49,31 @@ def test_sentences_fit_a_terminal() -> None:
     assert all(len(line) <= 80 for line in progress_lines(large))
 
 
+def test_items_are_what_is_counted_where_they_are_known() -> None:
+    """Requests are told only of work whose items are not known; one item is no plural."""
+    known = replace(UNKNOWN, items=9000, items_done=3100)
+    assert progress_line(known) == "2 of 5 batches, 3,100 of 9,000 items, 14 min"
+    assert next(progress_lines(known)) == (
+        "2 of 5 batches and 3,100 of 9,000 items done after 14 min."
+    )
+    one = replace(UNKNOWN, items=1, items_done=0)
+    assert progress_line(one) == "2 of 5 batches, 0 of 1 item, 14 min"
+    large = replace(PROGRESS, batches=1000, items=10_000_000, items_done=9_000_000)
+    assert all(len(line) <= 80 for line in progress_lines(large))
+
+
+def test_lines_tell_items_that_share_their_requests() -> None:
+    """What a batch answers is told where it answers more items than it has requests."""
+    sent = Submitted(spec="a", submission="t", batch_id="b", requests=3, items=5)
+    taken = Collected(
+        spec="a", submission="t", batch_id="b", succeeded=2, failed=1, missing=0, items=5
+    )
+    assert narrate(sent) == "a: submitted b with 3 requests for 5 items"
+    assert narrate(taken) == "a: collected b, 2 succeeded, 1 failed, for 5 items"
+    assert narrate(replace(sent, items=3)) == "a: submitted b with 3 requests"
+    assert narrate(replace(taken, items=3)) == "a: collected b, 2 succeeded, 1 failed"
+
+
 def test_a_moment_is_no_expectation() -> None:
     """Batches that ended at once, as an emulator's do, are not worth a word."""
     soon = replace(PROGRESS, expected=Expectation(seconds=0.1, least=0, most=0.2, batches=2))
@@ -63,6 +88,8 @@ def test_json_has_the_same_figures() -> None:
         "batches_done": 2,
         "requests": 6000,
         "requests_done": 2400,
+        "items": None,
+        "items_done": None,
         "elapsed_seconds": 840,
         "expected": {
             "seconds": 720,
@@ -75,6 +102,9 @@ def test_json_has_the_same_figures() -> None:
         "usd_in_flight_max": "4.551",
         "budget_max_usd": "20",
     }
+    counted = progress_json(replace(PROGRESS, items=9000, items_done=3100))
+    assert counted is not None
+    assert (counted["items"], counted["items_done"]) == (9000, 3100)
     unknown = progress_json(UNKNOWN)
     assert unknown is not None
     assert (unknown["expected"], unknown["usd"], unknown["late"]) == (None, None, 3)
