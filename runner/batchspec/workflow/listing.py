@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.events import Event, Waiting
-from batchspec.outputs.rows import Oddity, read_head
+from batchspec.outputs.rows import Head, Oddity, read_head
 from batchspec.plan.hashing import CustomId, parse_custom_id
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
@@ -107,20 +107,37 @@ class Owner:
     """One of our custom_ids; None: somebody else's batch."""
 
 
-def owner(worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
-    """Read the first custom_ids of an ended batch; None when none can be read now."""
-    if batch.status is not ProcessingStatus.ENDED or batch.archived_at is not None:
-        return None
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Tells whose ended batches are.
 
-    pauses = worker.session.waits.backoffs()
-    for _ in range(OWNER_READS):
-        try:
-            return _first_lines(worker, batch)
-        except ApiFailure as failure:
-            pause = next(pauses)
-            yield Waiting(why=f"reading {batch.id}: {failure.message}", seconds=pause)
-            worker.session.clock.sleep(pause)
-    return None
+    One line with an id of ours proves that a batch is ours. That none is in it takes a reading that
+    provably has all lines, or ones that find nothing else for as long as proves a line missing: a
+    stream that ends is no proof (fact sheet §12.2), and what came of it may be a stray line alone.
+    """
+
+    _strange_since: dict[str, float] = field(default_factory=dict)
+    """Batches in which no id of ours was found yet, and when that was seen first."""
+
+    def of(self, worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
+        """Read the first custom_ids of an ended batch; None when they do not tell it now."""
+        if batch.status is not ProcessingStatus.ENDED or batch.archived_at is not None:
+            return None
+        clock, pauses = worker.session.clock, worker.session.waits.backoffs()
+        for _ in range(OWNER_READS):
+            asked = clock.elapsed()
+            try:
+                found, whole = _first_lines(worker, batch)
+            except ApiFailure as failure:
+                pause = next(pauses)
+                yield Waiting(why=f"reading {batch.id}: {failure.message}", seconds=pause)
+                clock.sleep(pause)
+                continue
+            if found is None or found.id is not None or whole:
+                return found
+            since = self._strange_since.setdefault(batch.id, clock.elapsed())
+            return found if asked - since >= worker.session.waits.proof else None
+        return None
 
 
 OWNER_READS = 3
@@ -130,8 +147,10 @@ FOREIGN_LINES = 10
 is ours, but a line that does not belong to its batch (fact sheet §12.2) may come first."""
 
 
-def _first_lines(worker: Worker, batch: Batch) -> Owner | None:
-    foreign = 0
+def _first_lines(worker: Worker, batch: Batch) -> tuple[Owner | None, bool]:
+    """Return what one reading says, None when it has no id at all, and whether that is final."""
+    strangers: set[str] = set()
+    head: Head | Oddity | None = None
     with worker.api.results(batch) as stream:
         for line in split_lines(stream.pieces):
             head = read_head(line)
@@ -139,13 +158,12 @@ def _first_lines(worker: Worker, batch: Batch) -> Owner | None:
                 continue
             found = parse_custom_id(head.custom_id)
             if found is not None:
-                return Owner(id=found)
-            foreign += 1
-            if foreign == FOREIGN_LINES:
-                return Owner(id=None)
-        # Without a length, what looks like the end may be a cut before the first line of ours.
-        ended = stream.framed or foreign >= batch.counts.total
-    return Owner(id=None) if foreign and ended else None
+                return Owner(id=found), True
+            strangers.add(head.custom_id)
+            if len(strangers) == FOREIGN_LINES:
+                return Owner(id=None), True
+        whole = stream.framed and isinstance(head, Head) and len(strangers) >= batch.counts.total
+    return Owner(id=None) if strangers else None, whole
 
 
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:

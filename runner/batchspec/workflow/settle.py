@@ -14,7 +14,7 @@ from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Event, Notice, Settled
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.workflow.listing import REPEATS, Listing, owner, walk
+from batchspec.workflow.listing import REPEATS, Listing, Owners, walk
 from batchspec.workflow.patience import GONE, patiently
 from batchspec.workflow.worker import Worker
 
@@ -34,6 +34,7 @@ class Doubt:
     """Clock reading before the first listing that counts as absence."""
     unread: dict[str, float] = field(default_factory=dict)
     """Ended candidates that cannot be read, and since when."""
+    owners: Owners = field(default_factory=Owners)
     absent_ids: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -63,7 +64,7 @@ def settle(worker: Worker, doubt: Doubt) -> Generator[Event, None, Open | None]:
         if batch.status is not ProcessingStatus.ENDED:
             waiting.append(batch.id)
             continue
-        found = yield from owner(worker, batch)
+        found = yield from doubt.owners.of(worker, batch)
         if found is None:
             _must_be_readable(worker, doubt, batch)
             waiting.append(batch.id)

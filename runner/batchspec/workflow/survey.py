@@ -24,7 +24,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
 from batchspec.workflow.collect import take_in
 from batchspec.workflow.download import Answers, download
-from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Sight, look, owner, walk
+from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Owners, Sight, look, walk
 from batchspec.workflow.worker import Worker
 
 
@@ -90,6 +90,7 @@ class _Watch:
         self._started = worker.session.clock.elapsed()
         self._pauses = worker.session.waits.polls()
         self._told = False
+        self.owners = Owners()
         self.unread: dict[str, float] = {}
         """Ended batches whose results cannot be read, and since when."""
 
@@ -223,7 +224,7 @@ def _explain(
     for done, batch in enumerate(unknown):
         if len(unknown) > TELL_FROM:
             yield Reading(done=done, total=len(unknown))
-        found = yield from owner(worker, batch)
+        found = yield from watch.owners.of(worker, batch)
         if found is None:
             if batch.status is ProcessingStatus.ENDED and batch.archived_at is None:
                 watch.missed(batch.id)

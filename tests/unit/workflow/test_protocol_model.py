@@ -13,6 +13,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from mutants import MUTANTS
 from protocol_machine import ProtocolMachine
 
+from batchspec.api.port import FailureKind
+
 STEPS = 40
 CALM = settings(
     deadline=None,
@@ -62,6 +64,40 @@ def test_a_pause_after_the_last_listing() -> None:
         assert story.world.paid()
     finally:
         story.teardown()
+
+
+def test_a_stray_line_alone_does_not_make_a_batch_somebody_elses() -> None:
+    """Hypothesis found it: results of one request, cut after a line that belongs elsewhere.
+
+    One stray line is as many lines as the batch has requests, and nothing shows the cut.
+    """
+    story = machine(2)()
+    try:
+        story.begin(questions=7, size=2, dated=True, named=False)
+        story.answers_fail(kinds=["errored", "answered"], noisy=True)
+        story.run(after=19, events=43, lasts=5.0)
+        story.results_break(how="short", lines=3, times=7)
+        story.lose_state(kept=False)
+        story.run(after=25, creates=["torn", "lost-after"], events=51, lasts=5.0, strike="kill")
+        story.nothing_is_paid_twice()
+    finally:
+        story.teardown()
+    assert len(story.world.paid()) == 7
+
+
+def test_a_stray_line_alone_does_not_decide_an_open_create() -> None:
+    """The same for a create whose outcome is open, while another process takes over."""
+    story = machine(2)()
+    try:
+        story.begin(questions=2, size=1, dated=True, named=True)
+        story.reads_fail([FailureKind.NOT_SENT, FailureKind.NOT_SENT, FailureKind.NOT_FOUND])
+        story.results_break(how="mid-line", lines=3, times=6)
+        story.answers_fail(kinds=["answered"], noisy=True)
+        story.run(after=15, creates=["late", "late"], lasts=5.0, events=5000, strike=41)
+        story.nothing_is_paid_twice()
+    finally:
+        story.teardown()
+    assert len(story.world.paid()) == 2
 
 
 def catch(mutant: str) -> None:
