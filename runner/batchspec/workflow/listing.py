@@ -112,12 +112,12 @@ class Owners:
     """Tells whose ended batches are.
 
     One line with an id of ours proves that a batch is ours. That none is in it takes a reading that
-    provably has all lines, or ones that find nothing else for as long as proves a line missing: a
+    provably has all lines, or many that find nothing else for as long as proves a line missing: a
     stream that ends is no proof (fact sheet §12.2), and what came of it may be a stray line alone.
     """
 
-    _strange_since: dict[str, float] = field(default_factory=dict)
-    """Batches in which no id of ours was found yet, and when that was seen first."""
+    _strange: dict[str, list[float]] = field(default_factory=dict)
+    """When batches were read in which no id of ours was found yet."""
 
     def of(self, worker: Worker, batch: Batch) -> Generator[Event, None, Owner | None]:
         """Read the first custom_ids of an ended batch; None when they do not tell it now."""
@@ -135,13 +135,18 @@ class Owners:
                 continue
             if found is None or found.id is not None or whole:
                 return found
-            since = self._strange_since.setdefault(batch.id, clock.elapsed())
-            return found if asked - since >= worker.session.waits.proof else None
+            readings = self._strange.setdefault(batch.id, [])
+            readings.append(clock.elapsed())
+            proven = asked - readings[0] >= worker.session.waits.proof
+            return found if proven and len(readings) >= STRANGE_READS else None
         return None
 
 
 OWNER_READS = 3
 """How often the first lines of somebody's batch are tried in one go."""
+STRANGE_READS = 8
+"""So many readings without a line of ours make a batch somebody else's when none of them provably
+has all lines."""
 FOREIGN_LINES = 10
 """So many lines with somebody else's ids make a batch somebody else's: one line proves that a batch
 is ours, but a line that does not belong to its batch (fact sheet §12.2) may come first."""

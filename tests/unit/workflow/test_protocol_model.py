@@ -85,6 +85,21 @@ def test_a_stray_line_alone_does_not_make_a_batch_somebody_elses() -> None:
     assert len(story.world.paid()) == 7
 
 
+def test_a_stray_line_read_twice_proves_no_more() -> None:
+    """The same where two readings in a row are cut, with a long pause between them."""
+    story = machine(2)()
+    try:
+        story.begin(questions=1, size=1, dated=False, named=False)
+        story.answers_fail(kinds=["answered"], noisy=True)
+        story.run(after=17, events=5000, lasts=1500.0, strike="kill")
+        story.results_break(how="short", lines=3, times=2)
+        story.run(events=5000, lasts=5.0)
+        story.nothing_is_paid_twice()
+    finally:
+        story.teardown()
+    assert len(story.world.paid()) == 1
+
+
 def test_a_stray_line_alone_does_not_decide_an_open_create() -> None:
     """The same for a create whose outcome is open, while another process takes over."""
     story = machine(2)()
