@@ -276,3 +276,24 @@ def test_a_budget_refuses_before_anything_is_sent(served: Folder) -> None:
     assert refused.code == 4
     assert "price is unknown" in refused.err
     assert json.loads(served.batchspec("status", "--format", "json").out)["submissions"] == []
+
+
+def test_many_batches_are_sent_without_a_look_after_each(
+    project: MakeProject, emulator: MakeEmulator
+) -> None:
+    """While there is more to send, open batches are looked at now and then, not after each one."""
+    folder, server = project(), emulator(stepped=True, delay_seconds=60.0)
+    folder.environ.update(
+        {
+            "ANTHROPIC_BASE_URL": server.base_url,
+            "ANTHROPIC_API_KEY": "canary-key-of-a-test",
+            "BATCHSPEC_POLL_SECONDS": "600",
+        }
+    )
+    folder.write("data/tickets.csv", ROWS)
+    folder.write("specs/triage.yaml", SPEC + "batch: {max_requests: 1}\n")
+    done = folder.batchspec("run", "--detach")
+    assert done.code == 0, done.err
+    assert len(server.probe.batches()) == 8
+    # One look at each, when everything is sent.
+    assert len(server.probe.calls("retrieve")) == 8

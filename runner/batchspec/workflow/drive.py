@@ -6,6 +6,7 @@ it is bound or proven absent. Everything else goes on meanwhile.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
@@ -53,6 +54,7 @@ class Drive:
     doubts: dict[str, Doubt] = field(default_factory=dict)
     surveyed: bool = False
     _next_poll: float = 0.0
+    _last_poll: float = -math.inf
     _failed_creates: int = 0
     _gone_since: dict[str, float] = field(default_factory=dict)
     _oversized: dict[str, Chunk] = field(default_factory=dict)
@@ -140,9 +142,9 @@ class Drive:
 
     def poll(self, *, force: bool = False) -> Generator[Event, None, int]:
         """Collect the batches that have ended, when a look is due; return how many."""
-        clock = self.worker.session.clock
-        if not force and clock.elapsed() < self._next_poll:
+        if not (force or self._poll_is_due()):
             return 0
+        self._last_poll = self.worker.session.clock.elapsed()
         collected = 0
         submissions = self.open()
         found = yield from self._current(submissions)
@@ -158,6 +160,13 @@ class Drive:
                 self._learn(submission, outcomes)
                 collected += 1
         return collected
+
+    def _poll_is_due(self) -> bool:
+        """While there is more to send, what is in flight is looked at only now and then."""
+        now = self.worker.session.clock.elapsed()
+        sending = any(job.may_submit() for job in self.jobs.values())
+        rested = now - self._last_poll >= self.worker.session.waits.poll_first
+        return now >= self._next_poll and (rested or not sending)
 
     def pause_polls(self, seconds: float) -> None:
         """Make the next look due in so many seconds."""
