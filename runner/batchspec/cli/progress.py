@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from rich.console import RenderableType
     from rich.progress import Progress, TaskID
 
     from batchspec.cli.terminal import Terminal
@@ -112,10 +113,11 @@ class LineDisplay:
 
 
 class BarDisplay:
-    """A bar of answered items per spec, what is waited for, and lasting lines above them."""
+    """A bar of answered items per spec, lasting lines above them, the figures of all beneath."""
 
     def __init__(self, terminal: Terminal) -> None:
         from rich.console import Console  # noqa: PLC0415 - rich is slow to load and often unused
+        from rich.live import Live  # noqa: PLC0415 - as above
         from rich.progress import (  # noqa: PLC0415 - as above
             BarColumn,
             MofNCompleteColumn,
@@ -124,42 +126,52 @@ class BarDisplay:
             TextColumn,
         )
 
+        self._tasks: dict[str, TaskID] = {}
+        self._beneath = ""
+        self._redacted = terminal.redacted
         self._progress: Progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[now]}", markup=False),
-            console=Console(file=terminal.stderr, highlight=False, markup=False),
+        )
+        self._console = Console(file=terminal.stderr, highlight=False, markup=False)
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._picture,
+            refresh_per_second=10,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self._redacted = terminal.redacted
 
     def __enter__(self) -> Self:
         """Show the bars."""
-        self._progress.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Clear the bars."""
         with contextlib.suppress(BrokenPipeError):
-            self._progress.stop()
+            self._live.stop()
 
     def show(self, event: events.Event) -> None:
         """Move the bars; print what is worth keeping above them."""
         line = self._redacted(narrate(event))
         match event:
             case events.Waiting(progress=events.Progress() as progress):
-                self._total(progress_brief(progress))
+                self._all(progress_brief(progress))
                 return
-            case events.Rendering() | events.Uploading() | events.Waiting():
-                self._now(event.spec, line)
+            case events.Reading() | events.Waiting(spec=None):
+                self._all(line)
                 return
-            case events.Reading():
-                self._now(None, line)
+            case (
+                events.Rendering(spec=spec)
+                | events.Uploading(spec=spec)
+                | events.Waiting(spec=str() as spec)
+            ):
+                self._now(spec, line)
                 return
             case events.PlanReady():
                 self._grow(event.spec, event.submit + event.in_flight)
@@ -168,11 +180,12 @@ class BarDisplay:
             case events.Collected():
                 done = event.succeeded + event.failed + event.missing + event.canceled
                 self._advance(event.spec, done if event.items is None else event.items)
+                self._beneath = ""
             case _:
                 pass
         if line:
             with contextlib.suppress(BrokenPipeError):
-                self._progress.console.print(line, soft_wrap=True)
+                self._console.print(line, soft_wrap=True)
 
     def _task(self, spec: str) -> TaskID:
         if spec not in self._tasks:
@@ -196,15 +209,21 @@ class BarDisplay:
         now = self._progress.tasks[self._progress.task_ids.index(task)]
         return now.completed, now.total or 0
 
-    def _total(self, words: str) -> None:
-        """Say what holds for all specs, once: behind the last bar."""
-        *others, last = self._tasks.values() or (self._task("waiting"),)
-        for task in others:
+    def _all(self, words: str) -> None:
+        """Say what holds for all specs, beneath the bars; that is all that happens now."""
+        for task in self._tasks.values():
             self._progress.update(task, now="")
-        self._progress.update(last, now=words)
+        self._beneath = words
 
-    def _now(self, spec: str | None, line: str) -> None:
-        """Say what happens now, behind the spec's bar (or behind every bar)."""
-        tasks = list(self._tasks.values()) if spec is None else [self._task(spec)]
-        for task in tasks:
-            self._progress.update(task, now=line.removeprefix(f"{spec}: "))
+    def _now(self, spec: str, line: str) -> None:
+        """Say what happens now, behind the spec's bar."""
+        self._beneath = ""
+        self._progress.update(self._task(spec), now=line.removeprefix(f"{spec}: "))
+
+    def _picture(self) -> RenderableType:
+        from rich.console import Group  # noqa: PLC0415 - rich is slow to load and often unused
+        from rich.text import Text  # noqa: PLC0415 - as above
+
+        bars = [self._progress.get_renderable()] if self._tasks else []
+        words = [Text(f"  {self._beneath}", no_wrap=True, overflow="ellipsis")]
+        return Group(*bars, *(words if self._beneath else []))

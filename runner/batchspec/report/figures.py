@@ -46,8 +46,9 @@ def money(usd: Decimal | None, *, ceiling: bool = False) -> str:
 
 
 def about(usd: Decimal | None) -> str:
-    """Return ``about $0.0029``, or that the price is unknown."""
-    return UNKNOWN_PRICE if usd is None else f"about {money(usd)}"
+    """Return ``about $0.0029``, ``less than $0.0001``, or that the price is unknown."""
+    told = money(usd)
+    return f"about {told}" if told.startswith("$") else told
 
 
 def size(value: int) -> str:

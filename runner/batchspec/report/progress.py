@@ -18,8 +18,7 @@ _BRIEF = 1.0
 
 def progress_line(progress: Progress) -> str:
     """Return the figures as one line: done, money, time so far, time left."""
-    batches = f"{number(progress.batches_done)} of {count(progress.batches, 'batch', 'batches')}"
-    return f"{batches}, {_done(progress)}, {progress_brief(progress)}"
+    return ", ".join((_batches(progress), _done(progress), *_money_and_time(progress)))
 
 
 def _done(progress: Progress) -> str:
@@ -30,11 +29,18 @@ def _done(progress: Progress) -> str:
 
 
 def progress_brief(progress: Progress) -> str:
-    """Return the line without what is done, for where a bar shows that."""
+    """Return the line without the items, for where a bar shows them."""
+    return ", ".join((_batches(progress), *_money_and_time(progress)))
+
+
+def _batches(progress: Progress) -> str:
+    return f"{number(progress.batches_done)} of {count(progress.batches, 'batch', 'batches')}"
+
+
+def _money_and_time(progress: Progress) -> Iterator[str]:
     told = _told(progress.expected)
     left = "" if told is None else f"about {seconds(told.seconds)} left"
-    parts = (_spent(progress), seconds(progress.elapsed), left)
-    return ", ".join(part for part in parts if part)
+    yield from filter(None, (_spent(progress), seconds(progress.elapsed), left))
 
 
 def _spent(progress: Progress) -> str:
@@ -50,10 +56,8 @@ def _told(expected: Expectation | None) -> Expectation | None:
 
 def progress_lines(progress: Progress) -> Iterator[str]:
     """Yield the figures as sentences, each at most 80 columns wide."""
-    yield (
-        f"{number(progress.batches_done)} of {count(progress.batches, 'batch', 'batches')} and "
-        f"{_done(progress)} done after {seconds(progress.elapsed)}."
-    )
+    after = seconds(progress.elapsed)
+    yield f"{_batches(progress)} and {_done(progress)} done after {after}."
     if told := _told(progress.expected):
         ends = (seconds(told.least), seconds(told.most))
         span = "" if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     Said = Callable[[Terminal], tuple[str, str]]
     MakeTerminal = Callable[..., Terminal]
 
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 READY = events.PlanReady(
     spec="a",
     items=3,
@@ -127,21 +129,51 @@ def test_bars_only_for_people(
     assert isinstance(display_for(terminal), BarDisplay) is bars
 
 
-def test_bars_leave_money_and_time_behind_the_last_one(
-    make_terminal: MakeTerminal, said: Said
-) -> None:
-    """The figures of all specs stand once; names that would fill the line are cut."""
+def test_the_figures_of_all_stand_beneath_the_bars(make_terminal: MakeTerminal, said: Said) -> None:
+    """At 80 columns every count is whole, of a million items too; names that are long are cut."""
     terminal = make_terminal({"TERM": "xterm", "COLUMNS": "80"}, tty=True)
     progress = events.Progress(
-        batches=2, batches_done=0, requests=4, requests_done=0, elapsed=61, usd=Decimal("0.5")
+        batches=1234,
+        batches_done=56,
+        requests=1_000_000,
+        requests_done=0,
+        elapsed=61,
+        expected=events.Expectation(seconds=90, least=60, most=95, batches=3),
+        usd=Decimal(1234),
+        budget=Decimal(5000),
     )
-    long = replace(READY, spec="b" * 60)
+    long = replace(READY, spec="b" * 60, submit=1_000_000)
     told = events.Waiting(why="waiting", seconds=5, progress=progress)
     follow(working(READY, long, told), display_for(terminal), also=lambda _: None)
     _, err = said(terminal)
-    assert f"{'b' * 23}… " in err
-    assert "b" * 24 not in err.replace("b" * 60, "", 1)
-    assert err.rpartition("a ━")[2].count("$0.5000, 61 s") == 1
+    shown = ANSI.sub("", err)
+    assert f"{'b' * 23}… " in shown
+    assert "b" * 24 not in shown.replace("b" * 60, "", 1)
+    assert " 0/1000000" in shown
+    assert "  56 of 1,234 batches, $1,234.00 of $5,000.00, 61 s, about 90 s left" in shown
+    assert max(map(len, re.split("[\r\n]", shown.replace("b" * 60, "")))) <= 80
+
+
+def test_bars_count_the_items_of_resumed_work(make_terminal: MakeTerminal, said: Said) -> None:
+    """What was in flight before belongs to the whole; figures of a moment ago do not stay."""
+    terminal = make_terminal({"TERM": "xterm"}, tty=True)
+    resumed = replace(READY, items=7, submit=4, requests=2, in_flight=3)
+    progress = events.Progress(
+        batches=2, batches_done=0, requests=3, requests_done=0, elapsed=61, usd=None
+    )
+    told = events.Waiting(why="waiting", seconds=5, progress=progress)
+    taken = replace(TAKEN, items=3)
+    follow(working(resumed, told, taken), display_for(terminal), also=lambda _: None)
+    shown = ANSI.sub("", said(terminal)[1])
+    assert "3/7" in shown
+    assert "0 of 2 batches" not in shown.rpartition("3/7")[2]
+
+
+def test_a_bar_never_says_more_than_all(make_terminal: MakeTerminal, said: Said) -> None:
+    """`collect` knows of no plan before it takes answers in: what is done is all there is."""
+    terminal = make_terminal({"TERM": "xterm"}, tty=True)
+    follow(working(TAKEN), display_for(terminal), also=lambda _: None)
+    assert "3/3" in ANSI.sub("", said(terminal)[1])
 
 
 def test_bars_keep_lasting_lines(make_terminal: MakeTerminal, said: Said) -> None:
