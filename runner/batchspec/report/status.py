@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from batchspec.report.figures import count, moment, number, seconds, table
@@ -23,6 +24,7 @@ _HEAD = ("BATCH", "STATE", "REQUESTS", "AGE", "ENDS IN")
 _RIGHT = tuple(_HEAD.index(name) for name in ("REQUESTS", "AGE", "ENDS IN"))
 _SHOWN = 50
 """So many submissions are listed one by one."""
+_WIDTH = 80
 _LATE = 3600.0
 """Seconds of age from which on it is said until when a batch ends at the latest."""
 _STATES = {
@@ -217,9 +219,14 @@ def _totals(status: Status) -> str:
         for outcome, n in sorted(status.answers.items())
         if n
     ]
+    note = " (emulated)" if status.emulated else ""
     if known:
         parts.append(f"known questions: {', '.join(known)}")
-    return f"{'; '.join(parts)}{' (emulated)' if status.emulated else ''}."
+    line = f"{'; '.join(parts)}{note}."
+    if len(line) <= _WIDTH:
+        return line
+    lines = textwrap.wrap(f"Known questions: {', '.join(known)}{note}.", _WIDTH)
+    return "\n".join([f"{parts[0]}.", *lines])
 
 
 def _as_json(submission: OpenSubmission) -> dict[str, Any]:
