@@ -57,6 +57,7 @@ def test_the_script_is_valid_and_whole(
         (["batchspec", "plan", "--format", "m"], ["markdown"]),
         (["batchspec", "schema", "out"], ["output-row"]),
         (["batchspec", "run", "tri"], ["triage"]),
+        (["batchspec", "init", "--template", "extr"], ["extraction"]),
         (["batchspec", "run", "--max-usd", ""], []),
         (["batchspec", "state", "ex"], ["export"]),
         (["batchspec", "init", "--li"], ["--list"]),

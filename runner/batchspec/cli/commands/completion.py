@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Shared, add_shared
+from batchspec.cli.commands.init import template_names
 from batchspec.cli.parser import COMMANDS, build_parser, command_module
 from batchspec.cli.result import Result
 from batchspec.report import completion
@@ -21,6 +22,8 @@ EXAMPLES = """\
 """
 SHELLS = {"bash": completion.bash, "zsh": completion.zsh, "fish": completion.fish}
 _SPECS = ("spec", "specs")
+_LISTED = {"template": template_names}
+"""Options whose values are no choices of the parser: the command says more when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +70,24 @@ def _described(parser: argparse.ArgumentParser, name: str, summary: str) -> comp
 
 
 def _word(action: argparse.Action) -> completion.Word:
-    choices = tuple(str(choice) for choice in action.choices or ())
+    choices = _choices(action)
     return completion.Word(
         flags=tuple(action.option_strings),
         help=(action.help or "").replace("%(prog)s", "batchspec"),
-        takes=_takes(action),
+        takes="choice" if choices else _takes(action),
         choices=choices,
         metavar=str(action.metavar or ""),
     )
 
 
+def _choices(action: argparse.Action) -> tuple[str, ...]:
+    listed = _LISTED.get(action.dest)
+    return tuple(str(choice) for choice in action.choices or (listed() if listed else ()))
+
+
 def _takes(action: argparse.Action) -> completion.Takes:
     if action.nargs == 0:
         return "nothing"
-    if action.choices:
-        return "choice"
     if action.dest in _SPECS:
         return "spec"
     metavar = str(action.metavar or "")
