@@ -288,6 +288,8 @@ class SpecDone(Event):
     usd_total: Decimal | None
     complete: bool
     """False: work is in flight or held back; outputs were not written."""
+    in_flight: int = 0
+    """Requests that are."""
     cache: tuple[int, int] = (0, 0)
     """Prompt tokens that this run's answers read from the cache, and that they wrote to it."""
     tokens: tuple[int, int] = (0, 0)

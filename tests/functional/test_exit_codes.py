@@ -189,6 +189,33 @@ def test_detached_work_is_collected(project: MakeProject, emulator: MakeEmulator
     assert len(server.probe.paid()) == 2
 
 
+def test_a_run_that_stopped_does_not_point_at_collect(
+    project: MakeProject, emulator: MakeEmulator
+) -> None:
+    """3: a first batch that fails as one leaves nothing in flight, and no outputs."""
+    folder = project()
+    folder.write("batchspec.yaml", "version: 1\nname: stopped\n")
+    folder.write(
+        "say.spec.yaml",
+        SPEC.replace(
+            "prompt:",
+            "canary: 1\nresponse: {schema: {type: object, additionalProperties: false}}\nprompt:",
+        ),
+    )
+    folder.write("answers.yaml", "rules: [{answer: not JSON}]\n")
+    server = emulator(answers=folder.root / "answers.yaml")
+    folder.environ["ANTHROPIC_BASE_URL"] = server.base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
+    stopped = folder.batchspec("run")
+    assert stopped.code == 3, stopped.err
+    assert "failed (invalid), so nothing more is asked" in stopped.out
+    assert "`batchspec collect`" not in stopped.out
+    assert stopped.out.endswith(
+        "Items or checks failed (exit code 3). What is not complete has no outputs yet.\n"
+    )
+    assert not (folder.root / "out").exists()
+
+
 def test_mistakes_strand_nothing(project: MakeProject, emulator: MakeEmulator) -> None:
     """1: status, collect, verify, recover and cancel go on beside a spec that cannot be read."""
     folder = letters(project)

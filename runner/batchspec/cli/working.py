@@ -38,6 +38,7 @@ _ENDINGS = {
     INTERRUPTED: "Interrupted.",
 }
 _FOR_NOW = "Done for now."
+_FAILED_FOR_NOW = "Items or checks failed (exit code 3). What is not complete has no outputs yet."
 _LEFT_OUT = "Done, but for the specs with problems above: they were left out."
 
 
@@ -102,6 +103,8 @@ def _summed_up(
     ending = _ENDINGS.get(code, "")
     if code == DONE and summary.waits:
         ending = _FOR_NOW
+    if code == ITEMS_FAILED and summary.waits:
+        ending = _FAILED_FOR_NOW
     if code == DONE and has_errors(before):
         code, ending = PROBLEMS, _LEFT_OUT
     found = before + done.problems

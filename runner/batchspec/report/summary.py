@@ -58,6 +58,11 @@ class RunSummary:
         """Whether some spec is not complete yet, so that there is more to come."""
         return any(spec.done is not None and not spec.done.complete for spec in self.specs.values())
 
+    @property
+    def in_flight(self) -> bool:
+        """Whether a spec waits for answers of batches."""
+        return any(spec.done is not None and spec.done.in_flight for spec in self.specs.values())
+
     def _of(self, spec: str) -> SpecSummary:
         return self.specs.setdefault(spec, SpecSummary(name=spec))
 
@@ -73,7 +78,7 @@ def summary_text(
         collect: The command that takes in answers that are not here yet.
     """
     blocks = ["\n".join(_spec(spec, style)) for spec in summary.specs.values()]
-    if summary.waits:
+    if summary.in_flight:
         blocks.append(f"When batches have ended, `{collect}` takes their answers in.")
     return "\n\n".join(blocks) + "\n" if blocks else ""
 

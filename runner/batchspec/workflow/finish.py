@@ -242,6 +242,7 @@ def unfinished(job: Job, in_flight: int) -> SpecDone | None:
         tokens=(job.use.input, job.use.output),
         usd_total=None,
         complete=False,
+        in_flight=in_flight,
         why=job.stopped or waiting_words(job.plan.after) or (flying if in_flight else ""),
     )
 

@@ -119,6 +119,7 @@ def test_incomplete_spec_says_so() -> None:
         usd=None,
         usd_total=None,
         complete=False,
+        in_flight=5,
     )
     assert summary_text(gathered(detached), collect="batchspec collect --emulate") == (
         "triage, 5 items\n  5 requests submitted\n"
