@@ -38,6 +38,8 @@ KINDS = {
     "turns": f"prompt: {{messages: [{{file: data/turns.jsonl}}, {{role: user, content: [{ASK}]}}]}}\n",
     "image": f'prompt: {{user: [{{image: "data/{{{{ id % 3 }}}}.png"}}, {ASK}]}}\n',
     "image-upload": f'files_api: true\nprompt: {{user: [{ASK}, {{image: "data/{{{{ id % 3 }}}}.png"}}]}}\n',
+    "image-address": f'prompt: {{user: [{{image: "https://example.com/{{{{ id }}}}.png"}}, {ASK}]}}\n',
+    "document-address": f'prompt: {{user: [{{document: "https://example.com/{{{{ id }}}}"}}, {ASK}]}}\n',
     "pdf": f'prompt: {{user: [{{document: "data/{{{{ id % 2 }}}}.pdf"}}, {ASK}]}}\n',
     "pdf-upload": f'files_api: true\nprompt: {{user: [{ASK}, {{document: "data/{{{{ id % 2 }}}}.pdf"}}]}}\n',
     "document": f'prompt: {{user: [{{document: {{text: "{{{{ body }}}}"}}, citations: true}}, {ASK}]}}\n',

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from batchspec.plan.cost import ModelPrices, Rates
-from batchspec.spec.facts import ModelFacts
+from batchspec.spec.facts import UNBOUNDED, ModelFacts
 from batchspec.spec.listed import ListedModel, ListedModels
 from batchspec.spec.model import Prices
 
@@ -153,12 +153,11 @@ def _unheard(name: str) -> Model:
 
     Every model since Opus 4.7 has the new tokenizer (fact sheet §7).
     """
-    unbounded = 10**9
     facts = ModelFacts(
         id=name,
-        max_output=unbounded,
+        max_output=UNBOUNDED,
         max_output_300k=False,
-        context=unbounded,
+        context=UNBOUNDED,
         prefill=True,
         sampling=True,
         structured_outputs=True,

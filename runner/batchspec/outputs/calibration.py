@@ -4,35 +4,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from itertools import starmap
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
 from batchspec.inputs.engine import Engine, quote_literal
-from batchspec.plan.estimate import REQUEST_TOKENS, Calibration, measured_ratio
+from batchspec.plan.calibration import Calibration, Told, learned
 
 _SAMPLED: Final = "calibration_asked"
 _PROMPT: Final = "(input_tokens::BIGINT + cache_write_5m + cache_write_1h + cache_read)"
 _PERCENTILE: Final = "0.95"
+_SIZES: Final = ("chars", "images", "documents")
 
 
 def calibrate(
     engine: Engine,
     answers: Sequence[Path],
-    asked: Mapping[bytes, int],
-    chars_per_token: Decimal,
+    asked: Mapping[bytes, tuple[int, int, int]],
+    tokenizer: Literal["old", "new"],
 ) -> Calibration:
     """Compare what answers really used with what was guessed of their requests.
 
     Args:
         engine: The engine to which the files are open.
         answers: Files of `AnswerWriter`; their output tokens are read of every answer.
-        asked: For a sample of their requests, the first 16 bytes of the hash, and the characters
-            by which the prompt is guessed (`plan.estimate.estimate_chars`).
-        chars_per_token: Of the model's tokenizer generation.
+        asked: For a sample of their requests, the first 16 bytes of the hash, the characters
+            by which the prompt is guessed (`plan.estimate.estimate_chars`), and the pictures and
+            documents of unknown size.
+        tokenizer: The generation of the model's tokenizer.
     """
     if not answers:
         return Calibration()
@@ -45,38 +48,32 @@ def calibrate(
     )
     if not count:
         return Calibration()
-    ratio, most = _input_ratio(engine, answered, asked.items(), chars_per_token)
-    return Calibration(
-        input_ratio=ratio,
-        input_most=most,
+    known = Calibration(
         output_tokens=(Decimal(output) / count).quantize(Decimal("0.01")),
         output_percentile=int(percentile),
         hit_rate=_share(read, written),
         answers=count,
     )
+    return learned(known, _told(engine, answered, asked), tokenizer)
 
 
-def _input_ratio(
-    engine: Engine, answered: str, asked: Iterable[tuple[bytes, int]], chars_per_token: Decimal
-) -> tuple[Decimal, Decimal]:
-    """Return real by guessed prompt tokens: of all sampled requests, and of the worst one."""
-    pairs = list(asked)
+def _told(
+    engine: Engine, answered: str, asked: Mapping[bytes, tuple[int, int, int]]
+) -> tuple[Told, ...]:
+    """Return what the sampled requests were guessed by and really used."""
+    sizes = list(zip(*asked.values(), strict=True)) or [(), (), ()]
     columns: dict[str, Any] = {
-        "hash": pa.array([digest for digest, _ in pairs], pa.binary(16)),
-        "chars": pa.array([chars for _, chars in pairs], pa.uint32()),
+        "hash": pa.array(list(asked), pa.binary(16)),
+        **{name: pa.array(part, pa.uint32()) for name, part in zip(_SIZES, sizes, strict=True)},
     }
     engine.register(_SAMPLED, pa.table(columns))
-    text = f"greatest({_PROMPT} - {REQUEST_TOKENS}, 1)"
-    tokens, chars, worst_tokens, worst_chars = engine.one(
-        f"SELECT sum(tokens)::BIGINT, sum(chars)::BIGINT, arg_max(tokens, tokens / chars),"
-        f" arg_max(chars, tokens / chars) FROM (SELECT {text} AS tokens, chars FROM {answered} a"
-        f" JOIN {_SAMPLED} s ON s.hash = a.hash)"
+    rows = engine.rows(
+        f"SELECT s.chars, {_PROMPT}, s.images, s.documents FROM {answered} a"
+        f" JOIN {_SAMPLED} s ON s.hash = a.hash"
     )
+    told = tuple(starmap(Told, rows))
     engine.execute(f"DROP TABLE {_SAMPLED}")
-    if not chars:
-        return Decimal(1), Decimal(1)
-    ratio = measured_ratio(tokens, chars, chars_per_token)
-    return ratio, max(ratio, measured_ratio(worst_tokens, worst_chars, chars_per_token))
+    return told
 
 
 def _share(read: int, written: int) -> Decimal | None:

@@ -29,6 +29,7 @@ from batchspec.problems import Problem
 from batchspec.spec.model import Spec
 
 _NAMED = 5
+_RENDERED = "r.prefix, r.marked, r.images, r.documents"
 _NOTHING_KNOWN = (
     "(SELECT NULL::BLOB AS hash, NULL::UTINYINT AS outcome, NULL::USMALLINT AS attempt LIMIT 0)"
 )
@@ -242,9 +243,9 @@ class _Diff:
         self.odd = self._count("odd")
 
     def _render(self) -> None:
-        """Render the fresh items and, for a spool, the odd ones that are to be submitted."""
+        """Render fresh items; for a spool, or files of unknown size, odd ones to submit too."""
         wanted = f"SELECT key_json, row_digest FROM {self.prefix}_fresh"
-        if self.job.spool is not None:
+        if self.job.spool is not None or self.job.renderer.shows_files:
             odd = f"{self.prefix}_odd WHERE action = '{Action.SUBMIT}'"
             wanted += f" UNION ALL SELECT key_json, row_digest FROM {odd}"
         self._view("wanted", wanted)
@@ -284,7 +285,7 @@ class _Diff:
 
     def _contradicted(self) -> bool:
         """Tell whether rendering an item made another hash than the baseline has for it."""
-        if self.job.spool is None or self.reused is None:
+        if self.reused is None or self.job.done == 0:
             return False
         (differing,) = self.engine.one(
             f"SELECT count(*) FROM {self.prefix}_odd o JOIN {self.prefix}_rendered r"
@@ -298,13 +299,13 @@ class _Diff:
         known = self.known if self.held < self.table.count else _NOTHING_KNOWN
         fresh = (
             f"SELECT f.key_json, {self.keys}, f.row_digest, r.hash, r.bytes, r.chars, r.spot,"
-            f" r.prefix, r.marked, q.outcome, q.attempt FROM {self.prefix}_fresh f"
+            f" {_RENDERED}, q.outcome, q.attempt FROM {self.prefix}_fresh f"
             f" JOIN {self.prefix}_rendered r USING (key_json)"
             f" LEFT JOIN {known} q ON q.hash = r.hash[1:16]"
         )
         odd = (
             f"SELECT o.key_json, {self.keys}, o.row_digest, o.hash, o.bytes, o.chars,"
-            " coalesce(r.spot, -1) AS spot, r.prefix, r.marked, o.outcome, o.attempt"
+            f" coalesce(r.spot, -1) AS spot, {_RENDERED}, o.outcome, o.attempt"
             f" FROM {self.prefix}_odd o LEFT JOIN {self.prefix}_rendered r USING (key_json)"
         )
         before, reason = "", f"'{Reason.NEW}'"

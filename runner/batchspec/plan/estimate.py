@@ -6,20 +6,16 @@ past answers of the same spec really used.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
-from batchspec.plan.cost import (
-    BATCH_FACTOR,
-    ModelPrices,
-    Rates,
-    money,
-    schema_output_tokens,
-)
+from batchspec.plan.calibration import REQUEST_TOKENS, Calibration
+from batchspec.plan.cost import BATCH_FACTOR, Rates, money, schema_output_tokens
+from batchspec.plan.filesizes import file_notes, tool_tokens
 from batchspec.plan.hits import Shares
 from batchspec.plan.model import Estimate
+from batchspec.plan.sizes import Job, Sizes
 from batchspec.spec.facts import CHARS_PER_TOKEN
 
 HIT_RATE = Decimal("0.3")
@@ -31,114 +27,13 @@ PRIMER_SHARE = Decimal("0.95")
 PRIMER_LEAST = Decimal("0.10")
 """A primer batch is sent when it saves a twentieth of the price and so many USD: it takes as long
 as a batch takes, which nobody waits for to save a cent."""
-REQUEST_TOKENS = 8
-"""Overhead of roles and turns that no character of the text stands for."""
 SCAFFOLD_CHARS = 90
 """Characters of a request's JSON that are names and punctuation rather than text."""
-UNCALIBRATED = (Decimal("0.75"), Decimal("1.25"))
-CALIBRATED = (Decimal("0.95"), Decimal("1.1"))
-"""Least and most input tokens as a share of the guess, without and with past answers."""
-MANY = 30
-"""So many answers, or counted requests, make a guess a calibrated one."""
 COLD_BATCH_NOTE = (
     "A cold batch may write its shared prefix more than once: the estimate expects 30 % cache "
     "hits, and the highest price none."
 )
 _MILLION = Decimal(1_000_000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """What past answers of the same spec say about the guess."""
-
-    input_ratio: Decimal = Decimal(1)
-    """Real prompt tokens divided by guessed ones."""
-    input_most: Decimal = Decimal(1)
-    """The largest such ratio of one request; not below ``input_ratio``."""
-    output_tokens: Decimal | None = None
-    """Mean output tokens of an answer; None: no answers yet."""
-    output_percentile: int = 0
-    """95 % of the answers have at most so many output tokens."""
-    hit_rate: Decimal | None = None
-    """Share of cacheable prefixes that came from the cache; None: nothing was cached."""
-    answers: int = 0
-    """How many answers were looked at."""
-    counted: int = 0
-    """How many requests the API itself counted; the ratios are theirs then."""
-
-    def spread(self) -> tuple[Decimal, Decimal]:
-        """Return the least and the most input tokens as a share of the corrected guess.
-
-        The most is what a ceiling stands on, so it follows the worst request seen.
-        """
-        if not self.answers and not self.counted:
-            return UNCALIBRATED
-        least, most = CALIBRATED if max(self.answers, self.counted) >= MANY else UNCALIBRATED
-        return least, max(most, self.input_most / self.input_ratio)
-
-    def notes(self) -> tuple[str, ...]:
-        """Say what the estimate stands on, for the plan's reader."""
-        notes = []
-        ratio = f"{self.input_ratio.normalize():f} times"
-        if self.counted:
-            notes.append(
-                f"The API counted the input tokens of {_requests(self.counted)}: "
-                f"{ratio} what their characters suggest."
-            )
-        if self.answers:
-            mean = (self.output_tokens or Decimal(0)).normalize()
-            compared = "" if self.counted else f"{ratio} the input tokens that characters suggest, "
-            notes.append(
-                f"Calibrated by {self.answers:,} {'answer' if self.answers == 1 else 'answers'} "
-                f"of this spec: {compared}"
-                f"{mean:f} output tokens on average, 95 % of them at most "
-                f"{self.output_percentile:,}."
-            )
-        return tuple(notes)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """How large the questions to submit are."""
-
-    requests: int = 0
-    chars: int = 0
-    """Characters of all of them; see `estimate_chars`."""
-    over_requests: int = 0
-    """Those of them whose guessed prompt is longer than the model's price step."""
-    over_chars: int = 0
-    groups: int = 0
-    """Different prefixes behind a breakpoint that an item variable reaches; 0: there is none."""
-    marked_chars: int = 0
-    """Characters of all of them that all items do not share."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What an estimate needs to know of a spec."""
-
-    max_tokens: int
-    tokenizer: Literal["old", "new"]
-    prices: ModelPrices | None
-    geo: str | None = None
-    """``params.inference_geo``."""
-    prefix_chars: int = 0
-    """Characters of the shared prefix before the cache breakpoint."""
-    cache_ttl: Literal["5m", "1h"] | None = None
-    """None: no breakpoint is placed."""
-    group_ttl: Literal["5m", "1h"] | None = None
-    """Lifetime of the breakpoint behind values of the item; None: there is none."""
-    group_name: str = ""
-    """What the spec calls the block before it."""
-    min_cache_tokens: int | None = None
-    """Shortest prefix that the model caches; None: not on record."""
-    schema: Mapping[str, Any] | None = None
-    primer: bool = False
-    """One request may be sent first, alone, when that pays."""
-    tool_tokens: int = 0
-    """Tokens that the API adds to a request with tools (fact sheet §4.1)."""
-    notes: tuple[str, ...] = ()
-    """Remarks made while the prompt was compiled."""
 
 
 def estimate_chars(params: bytes) -> int:
@@ -150,43 +45,20 @@ def estimate_chars(params: bytes) -> int:
     return max(1, len(params) - params.count(b"\\") - SCAFFOLD_CHARS)
 
 
-def measured_ratio(tokens: int, chars: int, chars_per_token: Decimal) -> Decimal:
-    """Return real prompt tokens, without the overhead of requests, by guessed ones.
-
-    Rounded, so that it reads well and is the same on every machine.
-    """
-    ratio = Decimal(tokens) * chars_per_token / chars
-    return max(ratio.quantize(Decimal("0.001")), Decimal("0.001"))
-
-
-def by_count(
-    known: Calibration, counted: Sequence[tuple[int, int]], tokenizer: Literal["old", "new"]
-) -> Calibration:
-    """Return a calibration whose input tokens are those that the API counted.
+def estimate(
+    sizes: Sizes,
+    job: Job,
+    calibration: Calibration | None = None,
+    highest: Sizes | None = None,
+) -> Estimate:
+    """Return tokens and USD of submitting ``sizes``; every USD is None when a price is unknown.
 
     Args:
-        known: What past answers say; the rest of it stays.
-        counted: Characters (`estimate_chars`) and input tokens of each counted request.
-        tokenizer: The generation of the model's tokenizer.
+        sizes: Summed up by `filesizes.expected_weights`.
+        job: The spec.
+        calibration: What is known of requests like these.
+        highest: The same requests, summed up by `filesizes.highest_weights`; None: as ``sizes``.
     """
-    per_token = CHARS_PER_TOKEN[tokenizer]
-    net = [(chars, max(1, tokens - REQUEST_TOKENS)) for chars, tokens in counted]
-    chars, tokens = (sum(column) for column in zip(*net, strict=True))
-    ratio = measured_ratio(tokens, chars, per_token)
-    most = max(measured_ratio(tokens, chars, per_token) for chars, tokens in net)
-    return replace(known, input_ratio=ratio, input_most=max(ratio, most), counted=len(net))
-
-
-def step_chars(job: Job, calibration: Calibration) -> int | None:
-    """Return the characters from which a request is guessed to be over the price step, or None."""
-    if job.prices is None or job.prices.step_tokens is None:
-        return None
-    tokens = Decimal(job.prices.step_tokens - REQUEST_TOKENS)
-    return int(tokens * CHARS_PER_TOKEN[job.tokenizer] / calibration.input_ratio)
-
-
-def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> Estimate:
-    """Return tokens and USD of submitting ``sizes``; every USD is None when a price is unknown."""
     if not sizes.requests:
         free = Decimal(0)
         return Estimate(
@@ -194,10 +66,14 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
         )
     known = calibration or Calibration()
     shares = _shares(sizes, job, known)
-    below = _class_of(sizes.requests - sizes.over_requests, sizes.chars - sizes.over_chars)
-    over = _class_of(sizes.over_requests, sizes.over_chars)
-    guesses = [_guess(part, job, known, shares) for part in (below, over)]
-    notes = (*job.notes, *shares.notes(job.group_name), *known.notes())
+    guesses = [_guess(part, job, known, shares) for part in _classes(sizes)]
+    longest = [_guess(part, job, known, shares) for part in _classes(highest or sizes)]
+    notes = (
+        *job.notes,
+        *shares.notes(job.group_name),
+        *known.notes(),
+        *file_notes(sizes, job, known),
+    )
     result = Estimate(
         input_tokens=int(sum(guess.input for guess in guesses)),
         output_tokens=int(sum(guess.output for guess in guesses)),
@@ -217,7 +93,13 @@ def estimate(sizes: Sizes, job: Job, calibration: Calibration | None = None) -> 
     usd = sum((g.usd(r, job, at(hits)) for g, r in priced), Decimal(0)) * factor
     primed = sum((g.usd(r, job, at(PRIMED_HIT_RATE, hits)) for g, r in priced), Decimal(0)) * factor
     low = sum((g.least(least).usd(r, job, at(BEST_HIT_RATE)) for g, r in priced), Decimal(0))
-    high = sum((g.most(most, job).usd(r, job, at(Decimal(0))) for g, r in priced), Decimal(0))
+    high = sum(
+        (
+            guess.most(most, job).usd(r, job, at(Decimal(0)), job.dearest_ttl)
+            for guess, r in zip(longest, rates, strict=True)
+        ),
+        Decimal(0),
+    )
     cold = sum((g.usd(r, job, at(HIT_RATE)) for g, r in priced), Decimal(0)) * factor
     primer = job.primer and _pays(sizes, job, cold, primed)
     notes += _cache_notes(sizes, job, known, (cold if primer else usd, primed), primer=primer)
@@ -243,15 +125,18 @@ class _Guess:
     """The part of ``input`` before the breakpoint."""
     group: Decimal
     """The part of ``input`` between that and the breakpoint behind values of the item."""
+    files: Decimal
+    """The part of ``input`` that files of unknown size are taken for."""
     output: Decimal
 
     def least(self, factor: Decimal) -> _Guess:
-        """Return the same with short prompts and one token per answer."""
+        """Return the same with short prompts, next to nothing in files, and one token an answer."""
         return _Guess(
             requests=self.requests,
-            input=self.input * factor,
+            input=(self.input - self.files) * factor,
             prefix=self.prefix * factor,
             group=self.group * factor,
+            files=Decimal(0),
             output=min(self.output, Decimal(self.requests)),
         )
 
@@ -262,21 +147,31 @@ class _Guess:
             input=self.input * factor,
             prefix=self.prefix * factor,
             group=self.group * factor,
+            files=self.files * factor,
             output=Decimal(self.requests * job.max_tokens),
         )
 
-    def usd(self, rates: Rates, job: Job, hits: tuple[Decimal, Decimal]) -> Decimal:
+    def usd(
+        self,
+        rates: Rates,
+        job: Job,
+        hits: tuple[Decimal, Decimal],
+        files_ttl: Literal["5m", "1h"] | None = None,
+    ) -> Decimal:
         """Return USD at standard price when so many of the prefixes come from the cache.
 
         Args:
             rates: The model's.
             job: The spec's.
             hits: Of what all requests share, and of what only some share.
+            files_ttl: For how long files of unknown size are written to the cache, wherever they
+                stand; None: they are not.
         """
         shared = _cached(rates, job.cache_ttl, hits[0])
         group = _cached(rates, job.group_ttl, hits[1])
-        plain = self.input - self.prefix - self.group
+        plain = self.input - self.prefix - self.group - self.files
         prompt = plain * rates.input + self.prefix * shared + self.group * group
+        prompt += self.files * _cached(rates, files_ttl, Decimal(0))
         return (prompt + self.output * rates.output) / _MILLION
 
 
@@ -288,8 +183,17 @@ def _cached(rates: Rates, ttl: str | None, hit_rate: Decimal) -> Decimal:
     return hit_rate * rates.cache_read + (1 - hit_rate) * write
 
 
-def _class_of(requests: int, chars: int) -> Sizes:
-    return Sizes(requests=requests, chars=chars)
+def _classes(sizes: Sizes) -> tuple[Sizes, Sizes]:
+    """Return the requests below the model's price step, and those over it."""
+    over = Sizes(
+        requests=sizes.over_requests, chars=sizes.over_chars, file_chars=sizes.over_file_chars
+    )
+    below = Sizes(
+        requests=sizes.requests - over.requests,
+        chars=sizes.chars - over.chars,
+        file_chars=sizes.file_chars - over.file_chars,
+    )
+    return below, over
 
 
 def _shares(sizes: Sizes, job: Job, known: Calibration) -> Shares:
@@ -305,16 +209,17 @@ def _shares(sizes: Sizes, job: Job, known: Calibration) -> Shares:
 
 def _guess(sizes: Sizes, job: Job, known: Calibration, shares: Shares) -> _Guess:
     per_char = known.input_ratio / CHARS_PER_TOKEN[job.tokenizer]
-    # What answers or the API's counter say of the same requests includes their tools.
-    tools = job.tool_tokens if known.input_ratio == 1 else 0
-    tokens = sizes.chars * per_char + (REQUEST_TOKENS + tools) * sizes.requests
+    overhead = REQUEST_TOKENS + tool_tokens(job, known)
+    text = sizes.chars * per_char + overhead * sizes.requests
+    files = sizes.file_chars * per_char
     prefix = sizes.requests * job.prefix_chars * per_char if job.cache_ttl else Decimal(0)
-    prefix = min(prefix, tokens)
+    prefix = min(prefix, text)
     return _Guess(
         requests=sizes.requests,
-        input=tokens,
+        input=text + files,
         prefix=prefix,
-        group=min(sizes.requests * shares.cached, tokens - prefix),
+        group=min(sizes.requests * shares.cached, text - prefix),
+        files=files,
         output=sizes.requests * _expected_output(job, known),
     )
 
@@ -368,7 +273,3 @@ def _cache_notes(
             f"With a one-request primer batch first, about ${money(primed)} is expected instead."
         )
     return tuple(notes)
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count:,} requests"

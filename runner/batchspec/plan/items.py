@@ -14,12 +14,25 @@ from typing import Any
 from batchspec.inputs.engine import Engine
 from batchspec.plan.baseline import BaselinePaths, write_baseline
 from batchspec.plan.changes import ChangeRow, keep_changes
-from batchspec.plan.estimate import Sizes
 from batchspec.plan.examples import Example
 from batchspec.plan.hashing import merkle_top
 from batchspec.plan.model import Action, Change, Counts, Reason
 from batchspec.plan.questions import Entry, Question
+from batchspec.plan.sizes import Sizes, Weights
 
+_SIZES = (
+    "requests",
+    "chars",
+    "over_requests",
+    "over_chars",
+    "groups",
+    "marked_chars",
+    "file_chars",
+    "over_file_chars",
+    "unsized",
+    "images",
+    "documents",
+)
 _LEAF = "sha256('L' || lower(hex(hash)) || key_json)"
 """The SQL of `hashing.merkle_leaf`."""
 
@@ -97,7 +110,8 @@ class ItemTable:
 
     def _questions(self, order: str) -> Iterator[Question]:
         rows = self.engine.rows(
-            "SELECT hash, hash[1:16], coalesce(attempt, 0) + 1, spot, bytes, chars, key_json"
+            "SELECT hash, hash[1:16], coalesce(attempt, 0) + 1, spot, bytes, chars, key_json,"
+            " coalesce(images, 0), coalesce(documents, 0)"
             f" FROM {self.asked} {order}"
         )
         return starmap(Question, rows)
@@ -137,26 +151,21 @@ class ItemTable:
                 f" FROM {self.prefix}_removed ORDER BY {self.removed_keys}"
             )
 
-    def sizes(self, step_chars: int | None = None) -> Sizes:
-        """Return how large the questions to submit are.
-
-        Args:
-            step_chars: Characters from which a request is over the model's price step, if any.
-        """
-        over = "false" if step_chars is None else f"chars > {int(step_chars)}"
+    def sizes(self, weights: Weights) -> Sizes:
+        """Return how large the questions to submit are."""
+        files = f"images::BIGINT * {weights.image} + documents::BIGINT * {weights.document}"
+        if weights.window is not None:
+            files = f"least({files}, greatest({weights.window} - chars::BIGINT, 0))"
+        step = weights.step_chars
+        over = "false" if step is None else f"chars + coalesce(files, 0) > {step}"
         row = self.engine.one(
             f"SELECT count(*), sum(chars), count(*) FILTER ({over}), sum(chars) FILTER ({over}),"
-            f" count(DISTINCT prefix), sum(marked) FROM {self.asked}"
+            " count(DISTINCT prefix), sum(marked), sum(files), sum(files) FILTER"
+            f" ({over}), count(*) FILTER (images + documents > 0), sum(images), sum(documents)"
+            f" FROM (SELECT *, {files} AS files FROM {self.asked})"
         )
-        requests, chars, over_requests, over_chars, groups, marked = (int(v or 0) for v in row)
-        return Sizes(
-            requests=requests,
-            chars=chars,
-            over_requests=over_requests,
-            over_chars=over_chars,
-            groups=groups,
-            marked_chars=marked,
-        )
+        found = zip(_SIZES, (int(value or 0) for value in row), strict=True)
+        return Sizes(**dict(found))
 
     def inputs_digest(self) -> str:
         """Return the hex Merkle root over key and request hash of every item, in key order.

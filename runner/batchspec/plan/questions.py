@@ -34,6 +34,9 @@ class Question(NamedTuple):
     """Basis of the token estimate."""
     key_json: JsonKey
     """The first item, in key order, that asks it."""
+    images: int = 0
+    documents: int = 0
+    """Files of unknown size in it."""
 
 
 class Entry(NamedTuple):

@@ -35,10 +35,12 @@ COLUMNS = {
     "spot": "BIGINT",
     "prefix": "BLOB",
     "marked": "UINTEGER",
+    "images": "UINTEGER",
+    "documents": "UINTEGER",
 }
 """What is kept of a rendered row, with DuckDB's types; ``spot`` is its offset in the spool,
-``prefix`` what it shares with others behind a cache breakpoint, or NULL, and ``marked`` the
-characters of that."""
+``prefix`` what it shares with others behind a cache breakpoint, or NULL, ``marked`` the characters
+of that, and ``images`` and ``documents`` count its files of unknown size."""
 
 
 class Renders(Protocol):
@@ -66,6 +68,16 @@ class Renders(Protocol):
     @property
     def chars_per_token(self) -> Decimal:
         """Characters of text that cost a token of its model."""
+        ...
+
+    @property
+    def page_tokens(self) -> int:
+        """Tokens that a page of a PDF is taken for."""
+        ...
+
+    @property
+    def shows_files(self) -> bool:
+        """Whether requests may show files: of what size, only rendering tells."""
         ...
 
     @property
@@ -136,15 +148,18 @@ class RenderJob:
         plain = RequestHasher(self.renderer.identity)
         copies = {n: RequestHasher(self.renderer.identity, n) for n in range(2, self.samples + 1)}
         columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
-        keys, digests, hashes, lengths, chars, spots, prefixes, marked = columns
+        keys, digests, hashes, lengths, chars, spots, prefixes, marked, images, documents = columns
         uploaded, per_token = self.uploaded, self.renderer.chars_per_token
+        page_tokens = self.renderer.page_tokens
         for row in rows:
             request = self._request(row)
             if request is None:
                 continue
             if row.key_json in self.keep:
                 self.kept[row.key_json] = request
-            measured = measure(request, uploaded=uploaded, per_token=per_token)
+            measured = measure(
+                request, uploaded=uploaded, per_token=per_token, page_tokens=page_tokens
+            )
             keys.append(row.key_json)
             digests.append(row.digest)
             hasher = copies.get(row.values[SAMPLE.name], plain) if copies else plain
@@ -155,6 +170,8 @@ class RenderJob:
             group = self.renderer.group(row.values)
             prefixes.append(None if group is None else group.digest)
             marked.append(0 if group is None else group.chars)
+            images.append(measured.unsized.images)
+            documents.append(measured.unsized.documents)
             if len(keys) == CHUNK:
                 yield self._chunk(columns)
         if keys:

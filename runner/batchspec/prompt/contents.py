@@ -19,6 +19,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from batchspec.prompt.media import examine
+from batchspec.prompt.unsized import NONE, SOURCE, Unsized, named
+from batchspec.spec.facts import PAGE_TOKENS
 
 NAME = "batchspec_content"
 """The reference's only key."""
@@ -45,7 +47,7 @@ class Content:
     size: int
     """Bytes."""
     chars: int
-    """Characters of text that cost as many tokens, for the estimate."""
+    """Characters of text that cost as many tokens, for the estimate; 0: its size is unknown."""
 
     def reference(self) -> dict[str, Any]:
         """Return what stands for it in a rendered request."""
@@ -70,28 +72,42 @@ class Measured(NamedTuple):
     """The part of it that is paid by its characters."""
     chars: int
     """Characters that its files are worth."""
+    unsized: Unsized = NONE
+    """Files of which nobody knows what they are worth."""
 
 
-def measure(request: bytes, *, uploaded: bool, per_token: Decimal) -> Measured:
+def measure(
+    request: bytes, *, uploaded: bool, per_token: Decimal, page_tokens: int = PAGE_TOKENS
+) -> Measured:
     """Return identity and sizes of a rendered request.
 
     Args:
         request: As `Renderer.render` returned it.
         uploaded: Whether files are sent as ids of uploaded files rather than as base64.
         per_token: Characters of text that cost a token.
+        page_tokens: Tokens of a page of a PDF.
     """
-    if MARK not in request and _INLINE not in request:
+    if SOURCE not in request:
         return Measured(request, len(request), request, 0)
-    length, chars = len(request), 0
+    length, chars, unsized = len(request), 0, NONE
     for match in _REFERENCE.finditer(request):
         content = _content(match)
         sent = len(file_source("")) + FILE_ID_ROOM if uploaded else _encoded_length(content)
         length += sent - len(match[0])
         chars += content.chars
+        if not content.chars:
+            unsized = unsized.with_file(image=_is_image(content.media_type))
     # As `without_contents` leaves what was sent, so that both count the same characters.
-    text, tokens = without_contents(_REFERENCE.sub(b"{}", request))
-    inline = int((tokens or 0) * per_token)
-    return Measured(identity=identity_of(request), length=length, text=text, chars=chars + inline)
+    rest = without_contents(_REFERENCE.sub(b"{}", request), page_tokens)
+    return Measured(
+        identity=identity_of(request),
+        length=length,
+        text=rest.text,
+        chars=chars + int(rest.tokens * per_token),
+        unsized=Unsized(
+            unsized.images + rest.unsized.images, unsized.documents + rest.unsized.documents
+        ),
+    )
 
 
 def identity_of(request: bytes) -> bytes:
@@ -143,23 +159,42 @@ def file_source(file_id: str) -> bytes:
     return b'{"file_id":%s,"type":"file"}' % json.dumps(file_id).encode()
 
 
-_INLINE = b'"type":"base64"}'
-_SENT = re.compile(rb'\{"data":"([A-Za-z0-9+/=]+)","media_type":"[a-z/]+","type":"base64"\}')
+_SENT = re.compile(rb'\{"data":"([A-Za-z0-9+/=]+)","media_type":"([a-z/]+)","type":"base64"\}')
 _UPLOADED = re.compile(rb'\{"file_id":"[^"\\]*","type":"file"\}')
 
 
-def without_contents(params: bytes) -> tuple[bytes, int | None]:
-    """Return params that were sent, their files taken out, and the tokens that those are worth.
+class Rest(NamedTuple):
+    """What is left of params without the bytes of their files."""
 
-    The tokens are None when a file was sent as an id, which says nothing of its size.
+    text: bytes
+    tokens: int
+    """Tokens that those files are worth."""
+    unsized: Unsized
+    """Files that nothing is known of, those by id among them."""
+    ids: bool
+    """Files are named by ids, which may be those of the project's own uploads."""
+
+
+def without_contents(params: bytes, page_tokens: int = PAGE_TOKENS) -> Rest:
+    """Take the files out of params that were sent, and return what is left.
+
+    Args:
+        params: Their canonical JSON.
+        page_tokens: Tokens of a page of a PDF.
     """
-    if _UPLOADED.search(params):
-        return params, None
-    tokens = 0
+    unsized, tokens = named(params), 0
     for match in _SENT.finditer(params):
         media = examine(base64.b64decode(match[1]))
-        tokens += 0 if media is None else media.tokens
-    return _SENT.sub(b"{}", params), tokens
+        worth = None if media is None else media.tokens(page_tokens)
+        tokens += worth or 0
+        if worth is None:
+            unsized = unsized.with_file(image=_is_image(match[2].decode()))
+    text = _SENT.sub(b"{}", params)
+    return Rest(text, tokens, unsized, _UPLOADED.search(text) is not None)
+
+
+def _is_image(media_type: str) -> bool:
+    return media_type.startswith("image/")
 
 
 def _encoded_length(content: Content) -> int:

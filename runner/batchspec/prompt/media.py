@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from batchspec.spec.facts import PAGE_TOKENS
+
 Kind = Literal["image", "pdf", "text"]
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TILE = 28
 """Pixels of one visual token's side (fact sheet §6.5)."""
-TOKENS_PER_PAGE = 3000
-"""Upper end of the documented 1,500 to 3,000 text tokens per page; it stands for the page's image
-too, whose tokens are not on record (fact sheet §6.5)."""
 _MAX_INFLATED = 16 * 1024 * 1024
 _HEAD = 1024
 """A PDF's header may stand behind some other bytes."""
@@ -41,14 +40,28 @@ class Media:
     fault: str | None = None
     """Why the content cannot be used although its kind can, to stand after "it is"."""
 
-    @property
-    def tokens(self) -> int:
-        """Guess the tokens of an image or a PDF (fact sheet §6.5); 0 for text and unknown sizes."""
-        if self.width is not None and self.height is not None:
-            return -(-self.width // _TILE) * -(-self.height // _TILE)
+    def tokens(self, page_tokens: int = PAGE_TOKENS) -> int | None:
+        """Guess the tokens of an image or a PDF (fact sheet §6.5).
+
+        Args:
+            page_tokens: Those of a page of a PDF.
+
+        Returns:
+            The tokens; 0 for text, which is paid by its characters, and None for a file that does
+            not say how large it is.
+        """
+        if self.kind == "text":
+            return 0
         if self.kind == "pdf":
-            return TOKENS_PER_PAGE * (self.pages or 1)
-        return 0
+            return page_tokens * self.pages if self.pages else None
+        if self.width is None or self.height is None:
+            return None
+        return tiles(self.width) * tiles(self.height)
+
+
+def tiles(side: int) -> int:
+    """Return how many visual tokens stand along so many pixels."""
+    return -(-side // _TILE)
 
 
 def examine(data: bytes) -> Media | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import jinja2
 
@@ -30,6 +30,7 @@ from batchspec.prompt.sent_schema import read_schema
 from batchspec.prompt.shelf import ContentRules, Shelf
 from batchspec.prompt.slots import Slot
 from batchspec.prompt.templates import ITEM_NAMES, ItemError, Scope
+from batchspec.prompt.unsized import SOURCE
 from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
@@ -38,10 +39,6 @@ __all__ = ["ItemError", "Renderer", "compile_prompt"]
 
 RENDER_VERSION = 1
 """Raised whenever the same spec and row would give other bytes than before."""
-
-
-_BY_ADDRESS: Final = b'"source":{"type":"url"'
-_BY_ID: Final = b'"source":{"file_id":'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +75,16 @@ class Renderer:
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
     """None: no breakpoint."""
+    dearest_ttl: Ttl | None
+    """The longest lifetime of all breakpoints, the author's included; None: there is none."""
     grouping: Grouping | None
     """The breakpoint behind values of the item, if there is one."""
     chars_per_token: Decimal
     """Characters of text that cost a token of its model."""
+    page_tokens: int
+    """Tokens that a page of a PDF is taken for."""
+    shows_files: bool
+    """Whether requests may show pictures or documents, of the project or from elsewhere."""
     has_files: bool
     """Whether requests carry files of the project."""
     reads_files: bool
@@ -108,6 +111,10 @@ class Renderer:
         self._pieces = tuple(pieces)
         self.grouping = plan.grouping
         self.chars_per_token = CHARS_PER_TOKEN[plan.tokenizer]
+        self.page_tokens = plan.spec.assume.page_tokens
+        constant = b"".join(pieces)
+        self.shows_files = SOURCE in constant
+        self.dearest_ttl = _dearest(constant)
         self._slots = tuple(slots)
         self.has_files = any(slot.holds_file for slot in plan.slots)
         self.reads_files = any(slot.reads_file for slot in slots)
@@ -115,8 +122,6 @@ class Renderer:
         self._key = scope.key
         self.nulls: dict[str, int] = {}
         """Texts in which a NULL of a column became the word None, by column."""
-        self.unsized = 0
-        """Requests with a picture or document that is named by its address or its id."""
 
     def render(self, row: Mapping[str, Any]) -> bytes:
         """Return the canonical JSON of one item's params, its files as references.
@@ -136,10 +141,7 @@ class Renderer:
                 raise
             if b"None" in encoded:
                 self._note_nulls(slot, row)
-        request = b"".join(pieces)
-        if _BY_ADDRESS in request or _BY_ID in request:
-            self.unsized += 1
-        return request
+        return b"".join(pieces)
 
     def _note_nulls(self, slot: Slot, row: Mapping[str, Any]) -> None:
         """Count a text that shows a NULL as the word None, unless the template writes the word."""
@@ -150,7 +152,7 @@ class Renderer:
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what rendering showed so far that was hardly meant."""
-        nulls = (
+        return tuple(
             Problem(
                 code="null-in-prompt",
                 summary=f"prompts show missing values of {name} as the word None",
@@ -161,23 +163,6 @@ class Renderer:
                 where=self._document.place(("prompt",), key=True),
             )
             for name, count in sorted(self.nulls.items())
-        )
-        return (*nulls, *self._unsized())
-
-    def _unsized(self) -> tuple[Problem, ...]:
-        if not self.unsized:
-            return ()
-        return (
-            Problem(
-                code="size-unknown",
-                summary="prompts show files by address or id, whose tokens the plan cannot count",
-                detail=f"{self.unsized:,} {'prompt does' if self.unsized == 1 else 'prompts do'}."
-                " They may cost more than the plan's highest price, and than a budget, until"
-                " answers of this spec are there to learn from. `batchspec plan --count-tokens N`"
-                " asks the API.",
-                severity=Severity.WARNING,
-                where=self._document.place(("prompt",), key=True),
-            ),
         )
 
     def group(self, row: Mapping[str, Any]) -> Group | None:
@@ -199,6 +184,12 @@ class Renderer:
         if len(self._key) == 1:
             return row.get(self._key[0])
         return [row.get(name) for name in self._key]
+
+
+def _dearest(constant: bytes) -> Ttl | None:
+    if b'"cache_control":' not in constant:
+        return None
+    return "1h" if b'"ttl":"1h"' in constant else "5m"
 
 
 def _samples_note(samples: int) -> tuple[str, ...]:
@@ -244,7 +235,8 @@ def compile_prompt(
     problems = list(_clashes(loaded, scope))
     schema, found = read_schema(project_root, loaded)
     known = (facts or {}).get(spec.model)
-    shelf = Shelf(project_root, ContentRules(facts=known, uploaded=spec.files_api))
+    rules = ContentRules(facts=known, uploaded=spec.files_api, page_tokens=spec.assume.page_tokens)
+    shelf = Shelf(project_root, rules)
     turns, more = read_turns(project_root, loaded, compiler, shelf)
     problems += [*found, *more, *compiler.problems]
     if has_errors(problems):

@@ -12,12 +12,14 @@ from typing import Any, NoReturn
 
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.prompt.contents import Content
-from batchspec.prompt.media import Media, examine
+from batchspec.prompt.media import Media, examine, tiles
 from batchspec.prompt.templates import ItemError
-from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
+from batchspec.spec.facts import CHARS_PER_TOKEN, PAGE_TOKENS, ModelFacts
 
 MAX_PIXELS = 8000
 """Longest side of an image (fact sheet §6.5)."""
+MOST_IMAGE_TOKENS = tiles(MAX_PIXELS) ** 2
+"""Of an image as large as the API takes it (fact sheet §6.5)."""
 MAX_IMAGE_BASE64 = 10_000_000
 """Characters of one image sent as base64 (fact sheet §6.5)."""
 MAX_PDF_BYTES = 32_000_000
@@ -43,6 +45,8 @@ class ContentRules:
     """None: nothing is known of the model."""
     uploaded: bool
     """Files are uploaded rather than sent as base64."""
+    page_tokens: int = PAGE_TOKENS
+    """Tokens that a page of a PDF is taken for."""
 
 
 class Shelf:
@@ -136,12 +140,13 @@ class Shelf:
     def _content(self, path: str, data: bytes, media: Media | None) -> Content:
         facts = self._rules.facts
         per_token = CHARS_PER_TOKEN["new" if facts is None else facts.tokenizer]
+        tokens = None if media is None else media.tokens(self._rules.page_tokens)
         return Content(
             path=path,
             sha256=hashlib.sha256(data).hexdigest(),
             media_type="" if media is None else media.media_type,
             size=len(data),
-            chars=0 if media is None else int(media.tokens * per_token),
+            chars=int((tokens or 0) * per_token),
         )
 
     def _check_image(self, name: str, media: Media, size: int) -> None:

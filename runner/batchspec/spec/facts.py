@@ -11,6 +11,13 @@ CHARS_PER_TOKEN = {"old": Decimal("3.5"), "new": Decimal("2.5")}
 """Characters of English per token, by tokenizer generation; the new one came with Opus 4.7 (fact
 sheet §7)."""
 
+PAGE_TOKENS = 3000
+"""Upper end of the documented 1,500 to 3,000 text tokens of a PDF's page; it stands for the page's
+image too, whose tokens are not on record (fact sheet §6.5)."""
+
+UNBOUNDED = 10**9
+"""Stands for a limit that is not on record, and refuses nothing."""
+
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 """Levels of effort, from little to much (fact sheet §6.2)."""
 ABILITIES = ("citations", "code_execution", "image_input", "pdf_input", "web_search")

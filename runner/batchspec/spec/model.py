@@ -11,6 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from batchspec.spec.facts import PAGE_TOKENS
+
 Name = str
 """``[a-z0-9][a-z0-9-]{0,62}``, checked by the JSON Schema."""
 JsonObject = dict[str, Any]
@@ -242,6 +244,17 @@ class Budget(Record):
     max_requests: int | None = None
 
 
+class Assume(Record):
+    """Tokens that the estimate takes for what no fact and no byte tells (fact sheet §6.5)."""
+
+    image_tokens: int | None = None
+    """Of a picture of unknown size; None: the expected price leaves it out."""
+    document_tokens: int | None = None
+    """Of a document of unknown size; None: the expected price leaves it out."""
+    page_tokens: int = PAGE_TOKENS
+    """Of a page of a PDF, its image included."""
+
+
 class BatchLimits(Record):
     """How large one batch may become; the API's own limits are 100,000 and 256 MB."""
 
@@ -252,7 +265,7 @@ class BatchLimits(Record):
 class Spec(Record):
     """One job."""
 
-    later = frozenset({"anthropic_version", "betas", "files_api", "primer", "samples"})
+    later = frozenset({"anthropic_version", "assume", "betas", "files_api", "primer", "samples"})
 
     version: Literal[1]
     name: Name
@@ -280,6 +293,7 @@ class Spec(Record):
     checks: tuple[Check, ...] = ()
     retry: Retry = Field(default_factory=Retry)
     budget: Budget = Field(default_factory=Budget)
+    assume: Assume = Field(default_factory=Assume)
     batch: BatchLimits = Field(default_factory=BatchLimits)
     canary: int | None = None
     """Size of the first submission of a changed prompt; None: decided by size, 0: never."""

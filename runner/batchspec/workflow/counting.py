@@ -10,6 +10,7 @@ import orjson
 from batchspec.api.port import ApiFailure, FailureKind
 from batchspec.errors import NetworkFailure
 from batchspec.events import Event, Notice
+from batchspec.plan.calibration import Told
 from batchspec.plan.items import ItemTable
 from batchspec.plan.questions import Question, Spool
 from batchspec.spec.headers import Headers
@@ -32,13 +33,10 @@ ACCEPTED = (
 """What a call to count takes of a request's params (fact sheet §7)."""
 REFUSED = frozenset((FailureKind.NOT_FOUND, FailureKind.REJECTED, FailureKind.TOO_LARGE))
 
-Counted = tuple[int, int]
-"""Characters that count (`plan.estimate.estimate_chars`) and input tokens of one request."""
-
 
 def count_sample(
     session: Session, items: ItemTable, spool: Spool, headers: Headers, wanted: int
-) -> Generator[Event, None, tuple[Counted, ...]]:
+) -> Generator[Event, None, tuple[Told, ...]]:
     """Have the API count some of the questions that a plan would submit.
 
     Args:
@@ -62,7 +60,7 @@ def count_sample(
     counted = []
     for question in sample:
         tokens = yield from _count(session, question, spool, headers)
-        counted.append((question.chars, tokens))
+        counted.append(Told(question.chars, tokens, question.images, question.documents))
     return tuple(counted)
 
 

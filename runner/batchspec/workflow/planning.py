@@ -13,6 +13,7 @@ from batchspec.events import Event
 from batchspec.inputs.columns import Column
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import InputTable, open_inputs
+from batchspec.plan.calibration import Told
 from batchspec.plan.diff import DiffOptions, diff_items
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate, Plan, SpecPlan
@@ -30,7 +31,7 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.baselines import fetch_baseline
 from batchspec.workflow.chunks import arrange
 from batchspec.workflow.context import Session
-from batchspec.workflow.counting import Counted, count_sample, drained
+from batchspec.workflow.counting import count_sample, drained
 from batchspec.workflow.foreseen import foreseen
 from batchspec.workflow.former import reworded
 from batchspec.workflow.preflight import preflight
@@ -235,7 +236,7 @@ def plan_one(
     problems += found
     if items is None:
         return None, problems
-    counted: tuple[Counted, ...] = ()
+    counted: tuple[Told, ...] = ()
     if options.count_tokens and spool is not None:
         sampled = count_sample(
             session,
@@ -248,12 +249,12 @@ def plan_one(
     pricing = Pricing(
         session=session,
         engine=engine,
-        spec=loaded.spec,
+        loaded=loaded,
         renderer=renderer,
         reader=reader,
         waits=not options.detach,
     )
-    priced = pricing.estimate(items, counted)
+    priced, doubts = pricing.estimate(items, counted)
     canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
     canary = canary or int(priced.primer)
     batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
@@ -273,7 +274,7 @@ def plan_one(
         batches=batches,
         canary=canary,
     )
-    return planned, problems + found + renderer.problems()
+    return planned, problems + found + doubts + renderer.problems()
 
 
 def _with_note_on_files(priced: Estimate, spec: Spec, batches: Sequence[Packed]) -> Estimate:

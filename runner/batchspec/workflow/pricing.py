@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -14,26 +14,29 @@ from batchspec.errors import DiskFailure, StateFailure
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.calibration import calibrate
 from batchspec.plan.baseline import Baseline, read_baseline
-from batchspec.plan.estimate import (
-    Calibration,
-    Job,
-    by_count,
-    estimate,
-    estimate_chars,
-    step_chars,
+from batchspec.plan.calibration import MANY, Calibration, Told, by_count
+from batchspec.plan.estimate import estimate, estimate_chars
+from batchspec.plan.filesizes import (
+    all_measured,
+    expected_weights,
+    file_summary,
+    highest_weights,
 )
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate
+from batchspec.plan.sizes import Job, Sizes
+from batchspec.problems import Problem, Severity
 from batchspec.prompt.caching import block_name
 from batchspec.prompt.contents import without_contents
 from batchspec.prompt.request import Renderer
-from batchspec.spec.facts import CHARS_PER_TOKEN
+from batchspec.prompt.unsized import Unsized, named
+from batchspec.spec.facts import CHARS_PER_TOKEN, UNBOUNDED
 from batchspec.spec.model import Spec
+from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
-from batchspec.workflow.counting import Counted
 from batchspec.workflow.former import sent_requests
 
 SUBMISSIONS = 8
@@ -50,29 +53,49 @@ class Pricing:
 
     session: Session
     engine: Engine
-    spec: Spec
+    loaded: LoadedSpec
     renderer: Renderer
     reader: LedgerReader | None
     waits: bool = True
     """Somebody waits for the batches, so that one can be sent before the others."""
 
-    def estimate(self, items: ItemTable, counted: Sequence[Counted] = ()) -> Estimate:
-        """Return what submitting the items of a plan would cost.
+    def estimate(
+        self, items: ItemTable, counted: Sequence[Told] = ()
+    ) -> tuple[Estimate, tuple[Problem, ...]]:
+        """Return what submitting the items of a plan would cost, and what is in doubt of it.
 
         Args:
             items: The decided items.
             counted: What the API counted of a sample of them; it wins over past answers.
         """
-        job = self._job()
+        job, spec = self._job(), self.loaded.spec
         known = Calibration()
         if items.requests and self.reader is not None:
-            known = past_answers(self.session, self.engine, self.spec, job.tokenizer, self.reader)
+            known = past_answers(self.session, self.engine, spec, job.tokenizer, self.reader)
         if counted:
             known = by_count(known, counted, job.tokenizer)
-        return estimate(items.sizes(step_chars(job, known)), job, known)
+        sizes = items.sizes(expected_weights(job, known))
+        by_step = job.prices is not None and job.prices.step_tokens is not None
+        highest = items.sizes(highest_weights(job, known)) if sizes.unsized or by_step else sizes
+        return estimate(sizes, job, known, highest), self._doubts(sizes, job, known)
+
+    def _doubts(self, sizes: Sizes, job: Job, known: Calibration) -> tuple[Problem, ...]:
+        if not sizes.unsized or all_measured(sizes, known):
+            return ()
+        return (
+            Problem(
+                code="size-unknown",
+                summary="prompts show files whose size the plan does not know",
+                detail=f"{file_summary(sizes, job, known)} Say in `assume` how large they usually"
+                " are, or have some requests counted by the API with `batchspec plan --count-tokens"
+                f" {MANY}`.",
+                severity=Severity.WARNING,
+                where=self.loaded.document.place(("prompt",), key=True),
+            ),
+        )
 
     def _job(self) -> Job:
-        spec, renderer, catalogue = self.spec, self.renderer, self.session.catalogue
+        spec, renderer, catalogue = self.loaded.spec, self.renderer, self.session.catalogue
         geo, prices = spec.params.get("inference_geo"), catalogue.prices(spec.model)
         known = prices is None or prices.knows(geo)
         facts, group = catalogue.facts().get(spec.model), renderer.grouping
@@ -85,6 +108,10 @@ class Pricing:
             cache_ttl=renderer.cache_ttl,
             group_ttl=None if group is None else group.ttl,
             group_name="" if group is None else block_name(group.place),
+            dearest_ttl=renderer.dearest_ttl,
+            context=None if facts is None or facts.context >= UNBOUNDED else facts.context,
+            image_tokens=spec.assume.image_tokens,
+            document_tokens=spec.assume.document_tokens,
             min_cache_tokens=None if facts is None else facts.min_cache_tokens,
             schema=renderer.sent_schema or renderer.form.schema,
             primer=self.waits and spec.primer == "auto",
@@ -102,9 +129,16 @@ class _Sampled:
 
     submission: Submission
     model: str
-    chars: dict[bytes, int | None]
-    """Characters that count, by the first 16 bytes of the request hash; None: the request names
-    files that were uploaded, which says nothing of their size."""
+    sizes: dict[bytes, _Size]
+    """By the first 16 bytes of the request hash."""
+
+
+class _Size(NamedTuple):
+    """How large a request is that was sent."""
+
+    chars: int | None
+    """Characters that count; None: files of it were uploaded, and do not say how large they are."""
+    unsized: Unsized
 
 
 def past_answers(
@@ -120,7 +154,7 @@ def past_answers(
         for submission in reader.submissions((SubmissionState.COLLECTED,))
         if submission.spec == spec.name and submission.segment and submission.results
     ]
-    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1], tokenizer))
+    found = list(_sampled(session, collected[: -SUBMISSIONS - 1 : -1], spec, tokenizer))
     comparable = [one for one in found if one.model == spec.model]
     if not comparable:
         facts = session.catalogue.facts()
@@ -130,13 +164,16 @@ def past_answers(
     try:
         answers = answer_files(session, [one.submission for one in comparable])
         asked = _asked(engine, comparable, read_baseline(session.baseline(spec.name)))
-        return calibrate(engine, answers, asked, CHARS_PER_TOKEN[tokenizer])
+        return calibrate(engine, answers, asked, tokenizer)
     except (StateFailure, DiskFailure):
         return Calibration()
 
 
 def _sampled(
-    session: Session, submissions: list[Submission], tokenizer: Literal["old", "new"]
+    session: Session,
+    submissions: list[Submission],
+    spec: Spec,
+    tokenizer: Literal["old", "new"],
 ) -> Iterator[_Sampled]:
     for submission in submissions:
         requests = sent_requests(session, submission.segment or "")
@@ -148,28 +185,30 @@ def _sampled(
             yield _Sampled(
                 submission=submission,
                 model=_model(sample[0][1]),
-                chars={name.digest16: _chars(params, tokenizer) for name, params in sample},
+                sizes={name.digest16: _size(params, spec, tokenizer) for name, params in sample},
             )
 
 
 def _asked(
     engine: Engine, sampled: Sequence[_Sampled], baseline: Baseline | None
-) -> dict[bytes, int]:
-    """Return the characters of sampled requests; where files were uploaded, the last plan's."""
-    known = {digest: chars for one in sampled for digest, chars in one.chars.items()}
-    found = {digest: chars for digest, chars in known.items() if chars is not None}
-    if baseline is None or len(found) == len(known):
-        return found
-    planned = engine.rows(f"SELECT DISTINCT hash[1:16], chars FROM {baseline.relation}")  # noqa: S608 - ours
-    return found | {digest: chars for digest, chars in planned if known.get(digest, 0) is None}
+) -> dict[bytes, tuple[int, int, int]]:
+    """Return the sizes of sampled requests; where files were uploaded, the last plan's."""
+    known = {digest: size for one in sampled for digest, size in one.sizes.items()}
+    hidden = {digest for digest, size in known.items() if size.chars is None}
+    chars = {digest: size.chars for digest, size in known.items() if size.chars is not None}
+    if baseline is not None and hidden:
+        planned = engine.rows(f"SELECT DISTINCT hash[1:16], chars FROM {baseline.relation}")  # noqa: S608 - ours
+        chars |= {digest: size for digest, size in planned if digest in hidden}
+    return {digest: (size, *known[digest].unsized) for digest, size in chars.items()}
 
 
-def _chars(params: bytes, tokenizer: Literal["old", "new"]) -> int | None:
-    """Return the characters that a request counted as when it was planned; None: unknown."""
-    text, media = without_contents(params)
-    if media is None:
-        return None
-    return estimate_chars(text) + int(media * CHARS_PER_TOKEN[tokenizer])
+def _size(params: bytes, spec: Spec, tokenizer: Literal["old", "new"]) -> _Size:
+    """Return the size that a request had when it was planned."""
+    rest = without_contents(params, spec.assume.page_tokens)
+    if rest.ids and spec.files_api:
+        return _Size(None, named(params, ids=False))
+    files = int(rest.tokens * CHARS_PER_TOKEN[tokenizer])
+    return _Size(estimate_chars(rest.text) + files, rest.unsized)
 
 
 def _tool_tokens(params: Mapping[str, Any], model: Model | None) -> int:

@@ -51,6 +51,8 @@ class Asks:
     rendered: int = 0
     reads_files: bool = False
     chars_per_token: Decimal = Decimal("2.5")
+    page_tokens: int = 3000
+    shows_files: bool = False
 
     @property
     def render_digest(self) -> str:

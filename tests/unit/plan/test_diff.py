@@ -10,6 +10,7 @@ from batchspec.inputs.tables import InputTable
 from batchspec.plan.diff import DiffOptions
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Counts, Reason
+from batchspec.plan.sizes import Weights
 
 if TYPE_CHECKING:
     from tests.unit.plan.conftest import World
@@ -157,7 +158,7 @@ def test_items_alike_share_a_question(world: World) -> None:
     assert items.counts == Counts(submit=4, duplicate=2)
     assert items.requests == 2
     assert [question.key_json for question in items.questions()] == ['"w"', '"x"']
-    assert items.sizes().requests == 2
+    assert items.sizes(Weights()).requests == 2
 
 
 def test_keys_are_ordered_by_their_type(world: World) -> None:

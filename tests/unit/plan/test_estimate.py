@@ -1,24 +1,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchspec.plan.calibration import Calibration, FileUse, Told, by_count
 from batchspec.plan.cost import ModelPrices, Rates, money
-from batchspec.plan.estimate import (
-    COLD_BATCH_NOTE,
-    Calibration,
-    Job,
-    Sizes,
-    by_count,
-    estimate,
-    estimate_chars,
-    step_chars,
+from batchspec.plan.estimate import COLD_BATCH_NOTE, estimate, estimate_chars
+from batchspec.plan.filesizes import (
+    all_measured,
+    expected_files,
+    expected_weights,
+    highest_files,
+    highest_weights,
 )
+from batchspec.plan.sizes import Job, Sizes
 
 HAIKU = ModelPrices(
     rates=Rates(
@@ -110,8 +110,9 @@ def test_requests_over_the_step_are_priced_by_it() -> None:
         HAIKU, step_tokens=100_000, above=replace(HAIKU.rates, input=Decimal(5), output=Decimal(25))
     )
     job = replace(JOB, prices=stepped)
-    assert step_chars(job, Calibration()) == int((100_000 - 8) * 3.5)
-    assert step_chars(JOB, Calibration()) is None
+    assert expected_weights(job, Calibration()).step_chars == int((100_000 - 8) * 3.5)
+    assert highest_weights(job, Calibration()).step_chars == int((80_000 - 8) * 3.5)
+    assert expected_weights(JOB, Calibration()).step_chars is None
     short = estimate(Sizes(requests=2, chars=700_000), job)
     mixed = estimate(Sizes(requests=2, chars=700_000, over_requests=1, over_chars=690_000), job)
     assert short.input_tokens == mixed.input_tokens
@@ -187,7 +188,7 @@ def test_nothing_to_submit_is_free_whatever_the_price() -> None:
 def test_counted_tokens_win_over_past_answers() -> None:
     """The ratio is the API's, outputs stay those of the answers."""
     past = Calibration(input_ratio=Decimal(2), output_tokens=Decimal(7), answers=40)
-    found = by_count(past, [(350, 108), (350, 158), (35, 1)], "old")
+    found = by_count(past, [Told(350, 108), Told(350, 158), Told(35, 1)], "old")
     assert found == Calibration(
         input_ratio=Decimal("1.195"),
         input_most=Decimal("1.500"),
@@ -235,3 +236,70 @@ def test_a_primer_is_priced_with_and_without() -> None:
 def test_no_primer_where_it_does_not_pay(job: Job, sizes: Sizes) -> None:
     """Neither for one request, nor for a cent, nor where the prefix is gone before it is read."""
     assert not estimate(sizes, job).primer
+
+
+URLS = replace(JOB, context=200_000)
+
+
+@pytest.mark.parametrize(
+    ("job", "image", "document"),
+    [
+        (URLS, 81_796, 200_000),
+        (replace(JOB, context=1_000_000), 81_796, 1_000_000),
+        (replace(JOB, context=50_000), 50_000, 50_000),
+        (JOB, 81_796, 1_000_000),
+    ],
+)
+def test_files_of_unknown_size_are_taken_for_what_the_facts_allow(
+    job: Job, image: int, document: int
+) -> None:
+    """A picture as large as the API takes it, a document as long as the window."""
+    assert [file.tokens for file in highest_files(job, Calibration())] == [image, document]
+    weights = highest_weights(job, Calibration())
+    per_token = Decimal("3.5") / Decimal("1.25")
+    assert weights.image == int((image * per_token).to_integral_value(ROUND_CEILING))
+    assert weights.window is not None
+    assert abs(weights.window - (job.context or 1_000_000) * per_token) < 50
+
+
+def test_measured_files_win_over_facts_and_assumptions() -> None:
+    """The mean is expected from the first one on; the highest price waits for thirty."""
+    job = replace(URLS, image_tokens=999, document_tokens=10**9)
+    few = Calibration(images=FileUse(mean=Decimal(1500), most=1900, requests=29), answers=29)
+    assert [file.tokens for file in expected_files(job, Calibration())] == [999, 200_000]
+    assert expected_files(job, few)[0].tokens == 1500
+    assert highest_files(job, few)[0].tokens == 81_796
+    many = Calibration(images=FileUse(mean=Decimal(1500), most=1900, requests=30), answers=30)
+    assert highest_files(job, many)[0].tokens == 2090
+    assert all_measured(Sizes(unsized=1, images=1), many)
+    assert not all_measured(Sizes(unsized=1, images=1, documents=1), many)
+
+
+def test_the_highest_price_takes_files_over_the_step_and_into_the_cache() -> None:
+    """A request that may pass the step is paid by the dearer rates, a marked one as written."""
+    above = replace(HAIKU.rates, input=Decimal(5), output=Decimal(25), cache_write_1h=Decimal(10))
+    job = replace(URLS, prices=replace(HAIKU, step_tokens=100_000, above=above))
+    plain = Sizes(requests=2, chars=700, unsized=1, images=2, file_chars=0)
+    over = replace(plain, over_requests=1, over_chars=350, file_chars=280_000)
+    highest = replace(over, over_file_chars=280_000)
+    found = estimate(plain, job, None, highest)
+    tokens = 108 * Decimal("1.25")
+    expected = tokens * 6 + 280_000 / Decimal("2.8") * 5 + 64 * 30
+    assert found.usd_max == expected / 2_000_000
+    assert found.usd == estimate(plain, job).usd
+    dear = estimate(plain, replace(job, dearest_ttl="1h"), None, highest)
+    assert dear.usd_max == found.usd_max + 280_000 / Decimal("2.8") * 5 / 2_000_000
+
+
+def test_requests_that_show_both_kinds_tell_of_both_alike() -> None:
+    """Unless one kind was met alone: then the rest is the other kind's."""
+    both = [Told(350, 108 + 3000, 1, 1), Told(350, 108 + 5000, 1, 1)]
+    pooled = by_count(Calibration(), both, "old")
+    assert pooled.images == pooled.documents
+    assert pooled.images == FileUse(mean=Decimal(2000), most=2500, requests=2)
+    alone = by_count(Calibration(), [*both, Told(350, 108 + 1000, 1)], "old")
+    assert alone.images == FileUse(mean=Decimal(1000), most=1000, requests=1)
+    assert alone.documents == FileUse(mean=Decimal(3000), most=4000, requests=2)
+    other = by_count(Calibration(), [*both, Told(350, 108 + 1000, 0, 1)], "old")
+    assert other.images == FileUse(mean=Decimal(3000), most=4000, requests=2)
+    assert "times" not in " ".join(pooled.notes())

@@ -12,6 +12,7 @@ from batchspec.plan.diff import DiffOptions, diff_items
 from batchspec.plan.hashing import merkle_root, request_hash
 from batchspec.plan.model import Counts, Outcome
 from batchspec.plan.questions import Spool
+from batchspec.plan.sizes import Weights
 
 if TYPE_CHECKING:
     from tests.unit.plan.conftest import World
@@ -66,7 +67,7 @@ def test_the_relation_holds_every_item(world: World, rows: dict[object, str]) ->
 
 def test_sizes_tell_requests_over_the_step(world: World) -> None:
     """Long requests are counted apart for their price."""
-    sizes = world.good({"a": "x" * 500, "b": "y"}).sizes(step_chars=100)
+    sizes = world.good({"a": "x" * 500, "b": "y"}).sizes(Weights(step_chars=100))
     assert (sizes.requests, sizes.over_requests) == (2, 1)
     assert sizes.over_chars > 400
     assert sizes.chars == sizes.over_chars + 1

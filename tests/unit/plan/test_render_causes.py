@@ -26,6 +26,8 @@ class Failing:
     parts: dict[str, str] = field(default_factory=dict)
     reads_files: bool = False
     chars_per_token: Decimal = Decimal("2.5")
+    page_tokens: int = 3000
+    shows_files: bool = False
     files: dict[str, str] = field(default_factory=dict)
 
     def group(self, row: Mapping[str, Any]) -> Group | None:

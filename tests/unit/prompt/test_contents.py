@@ -106,6 +106,6 @@ def test_what_was_sent_is_measured_as_it_was_planned() -> None:
     """Past requests calibrate the next plan; an uploaded file says nothing of its size."""
     draft = request(content().reference())
     sent = filled(draft, lambda found: base64_source(found.media_type, PIXELS))
-    text, tokens = without_contents(sent)
-    assert (text, tokens) == (request({}), 0)
-    assert without_contents(filled(draft, lambda _: file_source("file_1")))[1] is None
+    rest = without_contents(sent)
+    assert (rest.text, rest.tokens, rest.ids) == (request({}), 0, False)
+    assert without_contents(filled(draft, lambda _: file_source("file_1"))).ids

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from batchspec.inputs.columns import Column
 from batchspec.problems import Severity
 from batchspec.prompt.canonical import canonical_json
+from batchspec.prompt.contents import measure, without_contents
 from batchspec.prompt.request import compile_prompt
 from batchspec.spec.model import Api
 
@@ -197,22 +198,32 @@ def test_version_and_betas_are_part_of_the_identity(
 @pytest.mark.parametrize(
     ("block", "told"),
     [
-        ('{image: "https://example.org/{{ id }}.png"}', True),
-        ('{image: "https://example.org/a.png"}', True),
-        ('{file_id: "file_{{ id }}"}', True),
-        ("{type: image, source: {type: url, url: 'https://example.org/a.png'}}", True),
-        ('{document: {text: "{{ subject }}"}}', False),
-        ("""{text: '"source":{"type":"url"'}""", False),
+        ('{image: "https://example.org/{{ id }}.png"}', (1, 0)),
+        ('{image: "https://example.org/a.png"}', (1, 0)),
+        ('{document: "https://example.org/a.pdf", title: T, citations: true}', (0, 1)),
+        ('{file_id: "file_{{ id }}"}', (0, 1)),
+        ('{file_id: "file_{{ id }}", as: image}', (1, 0)),
+        ("{image: 'https://example.org/a\"b'}", (1, 0)),
+        ("{type: image, source: {type: url, url: 'https://example.org/a.png'}}", (1, 0)),
+        ('{document: {text: "{{ subject }}"}}', (0, 0)),
+        ("""{text: '"source":{"type":"url","url":""}'}""", (0, 0)),
+        ("{search_result: 'https://example.org', title: t, content: ['{{ subject }}']}", (0, 0)),
     ],
 )
-def test_files_whose_size_nobody_knows_are_told(
-    compiled: Compile, renderer_of: RendererOf, row: dict[str, Any], block: str, *, told: bool
+def test_files_whose_size_nobody_knows_are_counted(
+    compiled: Compile,
+    renderer_of: RendererOf,
+    row: dict[str, Any],
+    block: str,
+    told: tuple[int, int],
 ) -> None:
-    """What stands elsewhere has no known tokens, so the highest price is none."""
+    """By kind, so that a plan can take for each what the facts allow at most."""
     renderer = renderer_of(compiled(f"prompt: {{user: [{block}, {{text: '{{{{ id }}}}'}}]}}"))
-    renderer.render(row)
-    found = [(one.code, one.severity) for one in renderer.problems()]
-    assert found == [("size-unknown", Severity.WARNING)] * told
+    request = renderer.render(row)
+    found = measure(request, uploaded=False, per_token=renderer.chars_per_token)
+    assert found.unsized == told
+    assert without_contents(request).unsized == told
+    assert renderer.shows_files or told == (0, 0)
 
 
 def test_missing_values_in_prompts_are_told(

@@ -34,6 +34,7 @@ PAIRS: tuple[tuple[SchemaName, str, type[BaseModel]], ...] = (
     ("spec", "/properties/checks/items/properties/drift", model.Drift),
     ("spec", "/properties/retry", model.Retry),
     ("spec", "/properties/batch", model.BatchLimits),
+    ("spec", "/properties/assume", model.Assume),
     ("spec", "/$defs/budget", model.Budget),
     ("spec", "/$defs/output", model.Output),
     ("spec", "/$defs/file", model.FileRef),
