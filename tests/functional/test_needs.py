@@ -335,3 +335,17 @@ def test_files_of_an_upstream_are_rows(folder: Folder) -> None:
     rows = folder.rows("out/write-up.jsonl")
     assert [row["key"] for row in rows] == [f"out/extract/{n}.md" for n in (1, 2, 3)]
     assert json.loads(json.dumps(rows[0]["result"])) == "echo: echo: Review: bright\n"
+
+
+def test_a_report_leaves_what_others_plan_by_whole(folder: Folder) -> None:
+    """The page shows the items of both specs, and `plan` and `verify` go on as before it."""
+    assert folder.batchspec("run").code == 0
+    assert folder.batchspec("report").code == 0
+    page = folder.read("report.html")
+    assert "It is planned after" not in page
+    assert "All 5 items, failures first" in page
+    after = plans(folder)
+    assert (after["write-up"]["items"], after["write-up"]["counts"]["unchanged"]) == (2, 2)
+    verified = folder.batchspec("verify")
+    assert verified.code == 0, verified.err
+    assert folder.batchspec("run", "write-up").code == 0

@@ -7,7 +7,9 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
+import duckdb
 import pytest
+import zstandard
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
@@ -182,6 +184,57 @@ def test_the_page_tells_what_cost_tells(folder: Folder, report: Path) -> None:
     assert told["cost"] == folder.batchspec("cost", "--emulate", "--format", "json").json()
     assert told["history"] == folder.batchspec("history", "--emulate", "--format", "json").json()
     assert (folder.root / "other.html").exists()
+
+
+def test_the_figures_as_json_are_those_of_sql_over_the_servers_lines(served: Folder) -> None:
+    """Lengths, failures by kind, and batches, of a spec with retries and items that are alike."""
+    rows = [{"id": n, "text": f"word {n // 2}"} for n in range(40)]
+    served.write("data/rows.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    served.write(
+        "answers.yaml",
+        "- {when: {text: 'word 1$'}, outcome: expired, times: 1}\n"
+        "- {when: {text: 'word 2$'}, outcome: errored, error_type: invalid_request_error}\n"
+        "- {when: {text: 'word 3$'}, outcome: refusal}\n"
+        "- {when: {text: 'word 4$'}, outcome: truncated}\n",
+    )
+    served.write("batchspec.yaml", "version: 1\nemulator: {answers: answers.yaml}\n")
+    served.write("specs/hostile.yaml", SPEC.partition("checks:")[0] + "batch: {max_requests: 8}\n")
+    assert served.batchspec("run", "--emulate").code == 3
+    told = served.batchspec("report", "--emulate", "--format", "json").json()
+    (spec,) = told["specs"]
+    lines = [
+        json.loads(text)["result"]
+        for path in (served.root / ".batchspec/emulated/segments").glob("res-*")
+        for text in zstandard.ZstdDecompressor()
+        .decompressobj()
+        .decompress(path.read_bytes())
+        .splitlines()
+    ]
+    with duckdb.connect() as database:
+        served.write("lines.jsonl", "".join(f"{json.dumps(line)}\n" for line in lines))
+        database.execute("SET VARIABLE found = ?", [str(served.root / "lines.jsonl")])
+        counted = database.execute(
+            "SELECT count(*), quantile_disc(n, 0.5), quantile_disc(n, 0.95), max(n) FROM (SELECT"
+            " message.usage.output_tokens AS n FROM read_json(getvariable('found'))"
+            " WHERE message.stop_reason = 'end_turn')"
+        ).fetchone()
+    lengths = spec["lengths"]
+    assert tuple(lengths[name] for name in ("answers", "median", "p95", "most")) == counted
+    assert sum(one["answers"] for one in spec["length_bins"]) == lengths["answers"] == 17
+    assert (spec["items"], lengths["truncated"]) == (40, 1)
+    assert {(one["status"], one["kind"], one["items"]) for one in spec["failures"]} == {
+        ("errored", "invalid_request_error", 2),
+        ("refused", "refusal", 2),
+        ("truncated", "max_tokens", 2),
+    }
+    assert sum(batch["requests"] for batch in told["batches"]) == len(lines) == 21
+    assert told["batches_total"] == len(told["batches"]) == 4
+    assert all(batch["seconds"] >= 0 for batch in told["batches"])
+    page = served.read("report.html")
+    assert (
+        f"up to {lengths['most']} output tokens, half of them at most {lengths['median']}" in page
+    )
+    assert "All 40 items, failures first" in page
 
 
 def test_run_history_and_failures_stand_on_the_page(

@@ -27,7 +27,7 @@ from batchspec.plan.model import SpecPlan
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import FileRef, Spec
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_CHANGES = 1000
 """A plan that names more failed items is not kept."""
 _PATTERN_IN_TEXT = re.compile(r"""'[^']*[*?\[{][^']*'|"[^"]*[*?\[{][^"]*\"""")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
+from itertools import zip_longest
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -34,6 +35,7 @@ MOST_LABELS = 30
 """A confusion table with more labels says nothing on a page."""
 MOST_BYTES = 4_000_000
 """Of all items together: a page stays below 5 MB however long its texts are."""
+SUCCEEDED = "succeeded"
 _MINUTE = 60
 
 
@@ -67,7 +69,7 @@ def page(overview: Overview, *, addressed: Callable[[str], str] = str) -> str:
     css, js = _resource("page.css"), _resource("page.js")
     totals = total(overview.spending.groups)
     specs = [_shown(spec) for spec in overview.specs]
-    items = tuple(_fitting(overview.specs))
+    items = _fitting(overview.specs)
     text = (
         _environment(addressed)
         .from_string(_resource("page.html.j2"))
@@ -154,16 +156,22 @@ def _json(value: Any) -> Markup:
     return Markup(text)  # noqa: S704 - its marks are escaped
 
 
-def _fitting(specs: Sequence[SpecOverview]) -> Iterator[dict[str, Any]]:
-    """Yield the items of all specs, as many as a page of `MOST_BYTES` has room for."""
-    left = MOST_BYTES
-    for spec in specs:
-        for line in spec.lines:
-            item = _item(spec.name, line)
-            left -= len(_json(item).encode())
-            if left < 0:
-                return
-            yield item
+def _fitting(specs: Sequence[SpecOverview]) -> list[dict[str, Any]]:
+    """Return the items of all specs, as many as a page of `MOST_BYTES` has room for.
+
+    Failures come first, of each spec as many as of the others; so do they where there is no room
+    for all.
+    """
+    turns = zip_longest(*([(place, line) for line in s.lines] for place, s in enumerate(specs)))
+    lines = [line for turn in turns for line in turn if line is not None]
+    found, left = [], MOST_BYTES
+    for place, line in sorted(lines, key=lambda one: one[1].status == SUCCEEDED):
+        item = _item(specs[place].name, line)
+        left -= len(_json(item).encode())
+        if left < 0:
+            break
+        found.append((line.status == SUCCEEDED, place, item))
+    return [item for *_, item in sorted(found, key=lambda one: one[:2])]
 
 
 def _item(spec: str, line: ItemLine) -> dict[str, Any]:

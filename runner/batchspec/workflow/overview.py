@@ -106,8 +106,8 @@ class _Reading:
     problems: tuple[Problem, ...] = ()
 
     def spec(self, loaded: LoadedSpec) -> SpecOverview:
-        options = PlanOptions(changes=False)
-        planner = Planner(session=self.session, reader=self.reader, options=options)
+        # Whether outputs are those that their specs would give now, whole plans tell.
+        planner = Planner(session=self.session, reader=self.reader, options=PlanOptions())
         upstream = planner.upstream(loaded)
         if upstream.waiting:
             after = listing(upstream.waiting, "and")
@@ -118,7 +118,7 @@ class _Reading:
                 engine,
                 loaded,
                 self.reader,
-                replace(options, upstream=upstream),
+                PlanOptions(changes=False, upstream=upstream),
                 None,
             )
             self.problems += problems

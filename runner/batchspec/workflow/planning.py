@@ -158,8 +158,10 @@ def _plan_or_recall(
         planned, problems = plan_one(session, engine, loaded, reader, options, counting)
         if planned is None:
             return None, problems
-        # A warning has to be said again by the next plan, so that one is not recalled.
-        if reader is not None and not problems and not planned.reads_files:
+        # A warning has to be said again by the next plan, so that one is not recalled; and what
+        # recalls a plan may need all of it.
+        whole = options.changes and not problems
+        if reader is not None and whole and not planned.reads_files:
             with suppress(DiskFailure):
                 remember(
                     path,

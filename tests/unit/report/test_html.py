@@ -183,6 +183,26 @@ def test_a_page_stays_small() -> None:
     assert 0 < int(shown.replace(",", "")) < 1000
 
 
+def test_failures_of_every_spec_come_first() -> None:
+    """What failed in the last spec stands before what went well in the first, room or no room."""
+    bad = replace(line("bad"), status="errored")
+    for text in ("short", "long" * 2000):
+        first = replace(spec("first", 0), lines=(line(text),) * 600)
+        last = replace(spec("last", 0), lines=(bad, *(line(text),) * 600))
+        shown = page(replace(overview("plain", 1), specs=(first, last)))
+        (found,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', shown)
+        items = json.loads(found)
+        assert (items[0]["spec"], items[0]["status"]) == ("last", "errored")
+        (whole, part) = (sum(item["spec"] == name for item in items) for name in ("first", "last"))
+        assert abs(whole - part) <= 1, "no spec takes the room of the others"
+
+
+def test_all_items_are_no_sample() -> None:
+    """Where every item is in the table, it is not called a sample."""
+    few = replace(spec("few", 3), items=3)
+    assert "All 3 items, failures first" in page(replace(overview("plain", 1), specs=(few,)))
+
+
 def test_what_the_page_tells() -> None:
     """Costs, checks, the confusion table, lengths and batches are on it."""
     text = page(overview("plain", 1))

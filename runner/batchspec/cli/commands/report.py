@@ -15,6 +15,7 @@ from batchspec.problems import has_errors
 from batchspec.report.cost import cost_json
 from batchspec.report.history import history_json
 from batchspec.report.html import page
+from batchspec.report.overview import overview_json
 from batchspec.workflow.context import open_session
 from batchspec.workflow.overview import read_overview
 
@@ -69,6 +70,7 @@ def run(args: Arguments, terminal: Terminal) -> Result:
             "path": str(args.out),
             "cost": cost_json(overview.spending),
             "history": history_json(overview.history),
+            **overview_json(overview),
         },
         problems=problems,
     )
