@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from batchspec.inputs.engine import Engine
-from batchspec.outputs.results import RESULTS
-from batchspec.outputs.spending import Bin, Lengths, Spending
+from batchspec.inputs.engine import Engine, quote_literal
+from batchspec.outputs.results import RESULTS, STATUS, error_expression
+from batchspec.outputs.spending import Asked, Bin, Lengths, Spending
 from batchspec.state.runs import RunHistory
 
 ROW_CHARACTERS: Final = 600
@@ -46,6 +46,19 @@ class ItemLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureKind:
+    """One way in which answers are of no use."""
+
+    status: str
+    kind: str
+    """The type of an error, or why an answer stopped; may be empty."""
+    items: int
+    """Items whose last answer failed so."""
+    answers: int
+    """Answers that failed so, those included that were asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpecOverview:
     """Where a spec stands."""
 
@@ -60,8 +73,8 @@ class SpecOverview:
     lengths: Lengths | None
     bins: tuple[Bin, ...]
     """Complete answers by length."""
-    failures: tuple[tuple[str, str, int], ...]
-    """Status, kind (the type of an error, or why an answer stopped) and number of items."""
+    failures: tuple[FailureKind, ...]
+    """What its items and all of its answers failed by."""
     checks: tuple[Mapping[str, Any], ...]
     """As the receipt of its first output has them."""
     lines: tuple[ItemLine, ...]
@@ -95,14 +108,40 @@ class Overview:
     """The commands that were given, the newest ones first."""
 
 
-def failures_by_kind(engine: Engine) -> tuple[tuple[str, str, int], ...]:
-    """Return status, kind and number of the items without a usable answer, the most first."""
+def failed_items(engine: Engine) -> dict[tuple[str, str], int]:
+    """Count the items of the open results without a usable answer, by status and kind."""
+    return _counted(engine, f"SELECT status, error, stop_reason FROM {RESULTS}")
+
+
+def failed_answers(engine: Engine, asked: Sequence[Asked]) -> dict[tuple[str, str], int]:
+    """Count the answers of some submissions that are of no use, by status and kind."""
+    files = ", ".join(quote_literal(str(one.path)) for one in asked)
+    if not files:
+        return {}
+    columns = f"{STATUS} AS status, {error_expression()} AS error, stop_reason"
+    return _counted(engine, f"SELECT {columns} FROM read_parquet([{files}])")
+
+
+def _counted(engine: Engine, source: str) -> dict[tuple[str, str], int]:
     rows = engine.rows(
         "SELECT status, coalesce(error.type, stop_reason, '') AS kind, count(*) AS n"
-        f" FROM {RESULTS} WHERE status <> 'succeeded' GROUP BY ALL"
+        f" FROM ({source}) WHERE status <> 'succeeded' GROUP BY ALL"
         f" ORDER BY n DESC, status, kind LIMIT {KINDS}"
     )
-    return tuple((status, kind, count) for status, kind, count in rows)
+    return {(status, kind): count for status, kind, count in rows}
+
+
+def failures_by_kind(
+    items: Mapping[tuple[str, str], int], answers: Mapping[tuple[str, str], int]
+) -> tuple[FailureKind, ...]:
+    """Return both counts together, the kinds of most items first."""
+    found = [
+        FailureKind(status=status, kind=kind, items=items.get(one, 0), answers=answers.get(one, 0))
+        for one in {**items, **answers}
+        for status, kind in [one]
+    ]
+    ordered = sorted(found, key=lambda one: (-one.items, -one.answers, one.status, one.kind))
+    return tuple(ordered[:KINDS])
 
 
 def sample_lines(engine: Engine, count: int) -> tuple[ItemLine, ...]:

@@ -215,9 +215,9 @@ def _rows_view(engine: Engine, sources: ResultSources, *, judged: bool) -> None:
         join = f"LEFT JOIN {JUDGED} j ON j.hash = q.digest AND j.submission = q.submission"
     engine.execute(f"""
         CREATE OR REPLACE VIEW {ROWS} AS
-        SELECT *, {_case(_STATUS)} AS status,
+        SELECT *, {STATUS} AS status,
           {_RESULT} AS result_json,
-          {_error()} AS error,
+          {error_expression()} AS error,
           {cost_expression(sources.prices)} AS cost_usd
         FROM (
           SELECT q.*, {result} AS result, {reason} AS invalid_reason,
@@ -244,7 +244,12 @@ def _case(words: dict[Outcome, str]) -> str:
     return f"CASE outcome {whens} END"
 
 
-def _error() -> str:
+STATUS: Final = _case(_STATUS)
+"""The SQL of a status by the column ``outcome``."""
+
+
+def error_expression() -> str:
+    """Return the SQL of an error (type, message) by an answer's columns; NULL: there is none."""
     cases = {Outcome.INVALID: _struct(quote_literal("invalid_answer"), "invalid_reason")}
     for outcome in (Outcome.ERRORED, Outcome.BAD_REQUEST):
         cases[outcome] = _struct("error_type", "error_message")

@@ -32,8 +32,13 @@ def _spec(spec: SpecOverview) -> dict[str, Any]:
         "lengths": None if spec.lengths is None else _lengths(spec.lengths),
         "length_bins": [{"upto": bin_.upto, "answers": bin_.answers} for bin_ in spec.bins],
         "failures": [
-            {"status": status, "kind": kind or None, "items": items}
-            for status, kind, items in spec.failures
+            {
+                "status": one.status,
+                "kind": one.kind or None,
+                "items": one.items,
+                "answers": one.answers,
+            }
+            for one in spec.failures
         ],
         "checks": [dict(check) for check in spec.checks],
     }

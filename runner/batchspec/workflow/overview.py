@@ -18,6 +18,8 @@ from batchspec.outputs.overview import (
     Overview,
     SpecOverview,
     cut,
+    failed_answers,
+    failed_items,
     failures_by_kind,
     sample_lines,
 )
@@ -132,7 +134,9 @@ class _Reading:
         bare = replace(self._bare(loaded, waiting=""), items=planned.plan.items)
         if self.reader is None:
             return replace(bare, waiting="Nothing was asked yet.")
-        bare = self._measured(engine, loaded, bare)
+        asked = self._asked(loaded)
+        bare = self._measured(engine, asked, bare)
+        every = failed_answers(engine, asked)
         items, complete = planned.items.relation, is_complete(planned.plan)
         if not complete:
             bare = replace(bare, waiting=_left(planned.plan.counts))
@@ -151,11 +155,11 @@ class _Reading:
         with open_results(engine, sources) as results:
             statuses = results.totals.statuses
             lines = sample_lines(engine, self.items)
-            failures = failures_by_kind(engine)
+            failed = failed_items(engine)
         return replace(
             bare,
             statuses=statuses,
-            failures=failures,
+            failures=failures_by_kind(failed, every),
             lines=self._with_prompts(lines),
             checks=self._checks(loaded),
         )
@@ -175,14 +179,16 @@ class _Reading:
             lines=(),
         )
 
-    def _measured(self, engine: Engine, loaded: LoadedSpec, bare: SpecOverview) -> SpecOverview:
-        name = loaded.spec.name
-        asked: Sequence[Asked] = ()
-        if self.reader is not None:
-            own = [s for s in self.reader.submissions() if s.spec == name]
-            asked = asked_of(self.session, self.reader, own, [loaded])
+    def _asked(self, loaded: LoadedSpec) -> tuple[Asked, ...]:
+        if self.reader is None:
+            return ()
+        own = [s for s in self.reader.submissions() if s.spec == loaded.spec.name]
+        return asked_of(self.session, self.reader, own, [loaded])
+
+    def _measured(self, engine: Engine, asked: Sequence[Asked], bare: SpecOverview) -> SpecOverview:
         measured = lengths(engine, asked, self.session.catalogue.prices)
-        return replace(bare, lengths=measured.get(name), bins=length_bins(engine, asked, name))
+        bins = length_bins(engine, asked, bare.name)
+        return replace(bare, lengths=measured.get(bare.name), bins=bins)
 
     def _checks(self, loaded: LoadedSpec) -> tuple[Mapping[str, Any], ...]:
         first = loaded.spec.outputs[0]

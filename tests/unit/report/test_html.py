@@ -9,7 +9,13 @@ from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
 
-from batchspec.outputs.overview import BatchLine, ItemLine, Overview, SpecOverview
+from batchspec.outputs.overview import (
+    BatchLine,
+    FailureKind,
+    ItemLine,
+    Overview,
+    SpecOverview,
+)
 from batchspec.outputs.spending import (
     Advice,
     Bin,
@@ -75,7 +81,7 @@ def spec(text: str, items: int) -> SpecOverview:
         waiting=text,
         lengths=Lengths(answers=2, median=3, p95=4, most=5, truncated=1, usd_truncated=Decimal(0)),
         bins=(Bin(upto=4, answers=1), Bin(upto=8, answers=1)),
-        failures=((text, text, 2),),
+        failures=(FailureKind(status=text, kind=text, items=2, answers=3),),
         checks=(check,),
         lines=(line(text),) * items,
     )
