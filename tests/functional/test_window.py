@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -42,10 +43,12 @@ def test_waits_for_its_hours(project: MakeProject, emulator: MakeEmulator) -> No
         line = running.stderr.readline()
         assert line, said
         said += line
+    assert re.search(r"to submit; next look in (2 h|1[12]\d min)\n", said), said
     time.sleep(0.3)
     running.send_signal(signal.SIGINT)
     _, rest = running.communicate(timeout=60)
     assert running.returncode == 130, said + rest
+    assert rest.endswith("Interrupted.\nRun `batchspec run` again to go on.\n")
     assert not server.probe.paid()
     done = folder.batchspec("run", "--window", hours(-1, 2))
     assert done.code == 0, done.err

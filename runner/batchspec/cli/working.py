@@ -11,6 +11,7 @@ from batchspec.cli.progress import display_for, follow
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select, select_usable
 from batchspec.cli.telemetry import observing
+from batchspec.events import PlanReady, Uploading, Waiting
 from batchspec.problems import has_errors
 from batchspec.report.problems import problems_json
 from batchspec.report.summary import RunSummary, summary_json, summary_text
@@ -62,7 +63,7 @@ def work_on_specs(
     if selection is None:
         return stopped_by(problems)
     again = command_of("run", emulate=args.emulate, env=args.env)
-    terminal.resume_hint = f"Submitted work goes on. Run `{again}` again to collect it."
+    terminal.resume_hint = f"Run `{again}` again to go on."
     summary = RunSummary()
     session = open_session(
         selection.project, emulate=args.emulate, clock=terminal.clock, environ=terminal.environ
@@ -72,6 +73,9 @@ def work_on_specs(
     with session, observing(terminal.command, session, models, terminal.note) as observer:
 
         def also(event: Event) -> None:
+            if _submitted(event):
+                goes_on = f"Submitted work goes on. Run `{again}` again to collect it."
+                terminal.resume_hint = goes_on
             summary.add(event)
             observer.take(event)
 
@@ -80,6 +84,17 @@ def work_on_specs(
     collect = command_of("collect", emulate=args.emulate, env=args.env)
     result = _summed_up(done, summary, terminal, problems, collect)
     return _headed(result, selection.project.environment, terminal)
+
+
+def _submitted(event: Event) -> bool:
+    """Tell whether an event says that something is in flight, or may be from now on."""
+    match event:
+        case Uploading():
+            return True
+        case PlanReady(in_flight=number) | Waiting(open_batches=number):
+            return number > 0
+        case _:
+            return False
 
 
 def _headed(result: Result, environment: Environment | None, terminal: Terminal) -> Result:

@@ -317,7 +317,7 @@ class _Run:
         window = f"waiting for {self.options.window} UTC to submit"
         return Waiting(
             why=window if closed else "waiting for batches to end",
-            seconds=seconds,
+            seconds=seconds if open_now else max(seconds, closed),
             open_batches=len(open_now),
             open_requests=sum(submission.requests for submission in open_now),
             progress=None if closed else self._progress(),
