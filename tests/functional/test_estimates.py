@@ -57,9 +57,18 @@ def test_answers_move_the_estimate_towards_what_is_used(served: Folder) -> None:
     assert better == estimated(served)
     assert better["calibrated_by"] == {"answers": 40, "counted": 0}
     assert any("Calibrated by 40 answers" in note for note in better["notes"])
+    assert "by 40 answers: about $" in " ".join(better["notes"])
     second_input, second_output = used(served)
     assert abs(better["input_tokens"] / second_input - 1) < 0.03
     assert abs(better["output_tokens"] / second_output - 1) < 0.05
+    measured = served.batchspec("cost", "--format", "json").json()["last_plans"]["triage"]
+    assert measured["answers"] == 40
+    assert float(measured["usd_expected"]) == pytest.approx(float(better["usd"]), abs=0.0001)
+    paid = (second_input + 5 * second_output) / 2_000_000
+    assert float(measured["usd"]) == pytest.approx(paid)
+    off = 100 * (second_input / better["input_tokens"] - 1)
+    assert measured["input_off_percent"] == round(off)
+    assert "LAST PLAN" in served.batchspec("cost").out
 
 
 def test_a_region_without_a_price_is_not_guessed(served: Folder) -> None:

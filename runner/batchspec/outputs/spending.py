@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from batchspec.api.catalogue import Catalogue
 from batchspec.inputs.engine import Engine, quote_literal
+from batchspec.outputs.hindsight import Hindsight
 from batchspec.outputs.money import COST_TYPE, cost_expression
 from batchspec.plan.cost import ModelPrices, Rates
 from batchspec.plan.model import Outcome
@@ -149,6 +150,8 @@ class Spending:
     prices_as_of: dt.date
     """The day of the shipped prices."""
     emulated: bool
+    hindsights: tuple[Hindsight, ...] = ()
+    """How far the last answered plan of each spec was off."""
     environment: str | None = None
     """The project's environment whose state it is; None: that of none."""
 

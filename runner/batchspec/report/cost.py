@@ -6,10 +6,11 @@ import csv
 import io
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
+from batchspec.outputs.hindsight import Hindsight, signed
 from batchspec.outputs.spending import TOKENS, Group, Spending, Sums
 from batchspec.report.figures import count, money, number, table
 from batchspec.report.hygiene import clean_line
@@ -54,6 +55,8 @@ def cost_text(spending: Spending, *, style: Style = PLAIN) -> str:
         parts = broken_down(spending.groups, by)
         if len(parts) > 1 or by == "spec":
             lines += [*_table(by, parts, style), ""]
+    if spending.hindsights:
+        lines += [*_plans(spending.hindsights, style), ""]
     if spending.advice:
         lines.append(style.bold("What could be saved"))
         for advice in spending.advice:
@@ -112,6 +115,18 @@ def _table(by: str, parts: dict[str, Sums], style: Style) -> list[str]:
     return [style.bold(first), *rest]
 
 
+def _plans(hindsights: Sequence[Hindsight], style: Style) -> list[str]:
+    """Return what the last plans expected beside what was paid."""
+    head = ("LAST PLAN", "ANSWERS", "EXPECTED", "AT MOST", "PAID", "OFF", "INPUT OFF", "OUTPUT OFF")
+    rows = [head]
+    for one in hindsights:
+        prices = (money(one.usd_expected), money(one.usd_max, ceiling=True), money(one.usd))
+        off = (signed(one.usd_off), signed(one.input_off), signed(one.output_off))
+        rows.append((clean_line(one.spec, 40), number(one.answers), *prices, *off))
+    first, *rest = table(rows, right=range(1, len(head)))
+    return [style.bold(first), *rest]
+
+
 def cost_json(spending: Spending) -> dict[str, Any]:
     """Return the summary as JSON; money as decimal text, so that no digit is lost."""
     return {
@@ -130,10 +145,25 @@ def cost_json(spending: Spending) -> dict[str, Any]:
             }
             for by in BREAKDOWNS
         },
+        "last_plans": {one.spec: _plan_json(one) for one in spending.hindsights},
         "advice": [
             {"code": a.code, "spec": a.spec, "message": a.message, "usd": _text(a.usd)}
             for a in spending.advice
         ],
+    }
+
+
+def _plan_json(one: Hindsight) -> dict[str, Any]:
+    return {
+        "answers": one.answers,
+        "usd": _text(one.usd),
+        "usd_expected": _text(one.usd_expected),
+        "usd_max": _text(one.usd_max),
+        "usd_off_percent": one.usd_off,
+        "input_tokens": one.input_tokens,
+        "input_off_percent": one.input_off,
+        "output_tokens": one.output_tokens,
+        "output_off_percent": one.output_off,
     }
 
 

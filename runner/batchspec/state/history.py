@@ -36,6 +36,19 @@ TABLES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a plan expected of one spec, to be compared with its answers."""
+
+    model: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    usd: Decimal | None
+    """At batch price; None: not known."""
+    usd_max: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """One command that may change something; written when it begins, and again when it ends."""
 
@@ -72,6 +85,8 @@ class RunRecord:
     plan was stale, and a fresh one was submitted in its place."""
     digests: dict[str, dict[str, str]] = field(default_factory=dict)
     """Of each spec that was to submit something, those of its plan: of the spec, of its inputs."""
+    expected: dict[str, Expectation] = field(default_factory=dict)
+    """Of each of them, what its plan expected."""
     items: int | None = None
     """Items that its first plan submitted; None: it did not get so far."""
     requests: int | None = None
@@ -117,8 +132,18 @@ def run_of(text: str) -> RunRecord:
             values[name] = dt.datetime.fromisoformat(values[name])
     if values.get("usd_max") is not None:
         values["usd_max"] = Decimal(values["usd_max"])
+    said = values.get("expected", {})
+    values["expected"] = {name: _expectation(one) for name, one in said.items()}
     values["specs"] = tuple(values.get("specs", ()))
     return RunRecord(**values)
+
+
+def _expectation(raw: dict[str, Any]) -> Expectation:
+    names = {field.name for field in dataclasses.fields(Expectation)}
+    values = {name: value for name, value in raw.items() if name in names}
+    for name in ("usd", "usd_max"):
+        values[name] = None if values.get(name) is None else Decimal(values[name])
+    return Expectation(**values)
 
 
 def write_run(db: Database, record: RunRecord) -> None:

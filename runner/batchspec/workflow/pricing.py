@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -38,6 +38,7 @@ from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
 from batchspec.workflow.former import sent_requests
+from batchspec.workflow.hindsight import hindsights
 
 SUBMISSIONS = 8
 """So many of a spec's newest collected submissions calibrate its next plan."""
@@ -77,7 +78,18 @@ class Pricing:
         sizes = items.sizes(expected_weights(job, known))
         by_step = job.prices is not None and job.prices.step_tokens is not None
         highest = items.sizes(highest_weights(job, known)) if sizes.unsized or by_step else sizes
-        return estimate(sizes, job, known, highest), self._doubts(sizes, job, known)
+        priced = estimate(sizes, job, known, highest)
+        if items.requests:
+            priced = replace(priced, notes=(*priced.notes, *self._measured()))
+        return priced, self._doubts(sizes, job, known)
+
+    def _measured(self) -> tuple[str, ...]:
+        """Say how far the spec's last plan was off."""
+        if self.reader is None:
+            return ()
+        name = self.loaded.spec.name
+        told = hindsights(self.session, self.engine, self.reader, [name])
+        return tuple(one.note() for one in told)
 
     def _doubts(self, sizes: Sizes, job: Job, known: Calibration) -> tuple[Problem, ...]:
         if not sizes.unsized or all_measured(sizes, known):

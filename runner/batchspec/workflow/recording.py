@@ -13,7 +13,7 @@ import batchspec
 from batchspec.errors import DiskFailure, Failure, StateFailure
 from batchspec.plan.document import own_digest
 from batchspec.plan.model import Plan, SpecPlan
-from batchspec.state.history import RunRecord
+from batchspec.state.history import Expectation, RunRecord
 from batchspec.state.ledger import Ledger
 from batchspec.state.model import OPEN
 from batchspec.state.runs import read_history
@@ -62,6 +62,7 @@ class Recording:
             plan_digest=digest or (own_digest(plan) if bound else ""),
             saved_plan_digest=digest,
             digests={spec.name: dict(sorted(spec.digests.items())) for spec in bound},
+            expected={spec.name: _expected(spec) for spec in bound},
             items=sum(spec.counts.submit for spec in plan.specs),
             requests=sum(spec.requests for spec in plan.specs),
             usd_max=sum(known, Decimal(0)) if len(known) == len(most) else None,
@@ -72,7 +73,12 @@ class Recording:
     def planned_later(self, spec: SpecPlan) -> None:
         """Add the plan of a spec whose items were known only after those it needs."""
         digests = {spec.name: dict(sorted(spec.digests.items()))}
-        self.record = replace(self.record, digests=self.record.digests | digests)
+        expected = {spec.name: _expected(spec)} if spec.requests else {}
+        self.record = replace(
+            self.record,
+            digests=self.record.digests | digests,
+            expected=self.record.expected | expected,
+        )
         self.write()
 
     def replanned(self, plan: Plan) -> None:
@@ -174,6 +180,17 @@ def _collecting(ledger: Ledger, session: Session, page: str) -> Iterator[bool]:
         if run.record.command == PUBLISH and not (page and run.record.ci_url == page):
             return
         yield bool(run.collected)
+
+
+def _expected(spec: SpecPlan) -> Expectation:
+    return Expectation(
+        model=spec.model,
+        requests=spec.requests,
+        input_tokens=spec.estimate.input_tokens,
+        output_tokens=spec.estimate.output_tokens,
+        usd=spec.estimate.usd,
+        usd_max=spec.estimate.usd_max,
+    )
 
 
 def _told(error: BaseException) -> tuple[int, str]:

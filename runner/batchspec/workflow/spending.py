@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from batchspec.inputs.engine import Engine
+from batchspec.outputs.hindsight import Hindsight
 from batchspec.outputs.spending import (
     Advice,
     Asked,
@@ -23,6 +24,7 @@ from batchspec.workflow.advice import Evidence, advise
 from batchspec.workflow.cacheable import cacheable
 from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.hindsight import hindsights
 
 
 def read_spending(session: Session, specs: Sequence[LoadedSpec], *, everything: bool) -> Spending:
@@ -39,18 +41,23 @@ def read_spending(session: Session, specs: Sequence[LoadedSpec], *, everything: 
     """
     reader = session.reader()
     if reader is None:
-        return _report(session, (), InFlight(), ())
+        return _report(session, (), InFlight())
     names = {loaded.spec.name for loaded in specs}
     counted = [s for s in reader.submissions() if everything or s.spec in names]
     asked = asked_of(session, reader, counted, specs)
     with session.engine() as engine:
         groups = spending(engine, asked, session.catalogue)
         advice = _advice(session, engine, reader, asked, specs)
-    return _report(session, groups, _in_flight(counted), advice)
+        told = hindsights(session, engine, reader, names)
+    return _report(session, groups, _in_flight(counted), advice, told)
 
 
 def _report(
-    session: Session, groups: tuple[Group, ...], in_flight: InFlight, advice: tuple[Advice, ...]
+    session: Session,
+    groups: tuple[Group, ...],
+    in_flight: InFlight,
+    advice: tuple[Advice, ...] = (),
+    told: tuple[Hindsight, ...] = (),
 ) -> Spending:
     environment = session.project.environment
     return Spending(
@@ -59,6 +66,7 @@ def _report(
         advice=advice,
         prices_as_of=session.catalogue.as_of,
         emulated=session.emulated,
+        hindsights=told,
         environment=None if environment is None else environment.name,
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from batchspec.state.history import RunRecord, run_json, run_of
+from batchspec.state.history import Expectation, RunRecord, run_json, run_of
 from batchspec.state.ledger import Armed, Fenced
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.state.sqlite import SqliteLedger, SqliteReader
@@ -32,8 +32,22 @@ BEGUN = RunRecord(
     version="0.1.0",
     plan_digest="sha256:12",
 )
+SAID = Expectation(
+    model="claude-haiku-4-5",
+    requests=2,
+    input_tokens=40,
+    output_tokens=9,
+    usd=Decimal("0.0123456789"),
+    usd_max=None,
+)
 DONE = dataclasses.replace(
-    BEGUN, items=3, requests=2, usd_max=Decimal("0.10"), ended_at=NOW, exit_code=0
+    BEGUN,
+    expected={"triage": SAID},
+    items=3,
+    requests=2,
+    usd_max=Decimal("0.10"),
+    ended_at=NOW,
+    exit_code=0,
 )
 
 
