@@ -1,4 +1,4 @@
-"""`validate`, `plan` and `status` need no key and touch no network."""
+"""What commands do without: `validate`, `plan` and `status` the network, `collect` the SDK."""
 
 from __future__ import annotations
 
@@ -43,3 +43,26 @@ def test_planning_without_a_network(served: Folder) -> None:
         done = served.batchspec(command, env=cut)
         assert (done.code, done.err) == (0, ""), command
     assert "2 items to submit" in served.batchspec("plan", env=cut).out
+
+
+NO_SDK = """\
+import sys
+
+def refuse(event, args):
+    if event == "import" and args[0] == "anthropic":
+        raise RuntimeError("the SDK was imported")
+
+sys.addaudithook(refuse)
+"""
+
+
+def test_collecting_without_the_sdk(served: Folder) -> None:
+    """Reading answers does not pay for its import; submitting cannot do without."""
+    served.write("specs/job.yaml", SPEC)
+    served.write("cut/sitecustomize.py", NO_SDK)
+    cut = {"PYTHONPATH": str(served.root / "cut")}
+    assert served.batchspec("run", "--detach", env=cut).code == 70
+    assert served.batchspec("run", "--detach").code == 0
+    done = served.batchspec("collect", env=cut)
+    assert done.code == 0, done.err
+    assert len(served.rows("out/job.jsonl")) == 2

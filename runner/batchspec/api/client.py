@@ -1,4 +1,4 @@
-"""The API through the anthropic SDK's own transport: its auth, its version header, its timeouts.
+"""The API: what changes something there goes through the anthropic SDK, the rest is only read.
 
 The SDK's retries are off: repeating a create that may have happened is how a batch gets paid twice
 (fact sheet §3.4). Redirects are not followed, and results are read from the configured host only,
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from batchspec.api.answers import (
-    failure_of,
     parse_batch,
     parse_count,
     parse_file,
@@ -34,18 +33,18 @@ from batchspec.api.port import (
     ResultStream,
     UploadedFile,
 )
+from batchspec.api.transport import Connection, Transport
 from batchspec.crashpoints import reached
 from batchspec.spec.headers import Headers
 
 if TYPE_CHECKING:
     import anthropic
 
-OFFICIAL = "https://api.anthropic.com"
 BATCHES = "/v1/messages/batches"
 MODELS = "/v1/models"
 FILES = "/v1/files"
 COUNT_TOKENS = "/v1/messages/count_tokens"
-RESULT_PIECE = 1 << 20
+RESULTS_TYPE = "application/binary"
 LONGEST_PATH = 8192
 """Of a ``results_url``; the transport refuses addresses that are longer still."""
 NOT_THERE = frozenset((FailureKind.NOT_FOUND, FailureKind.REJECTED, FailureKind.AUTH))
@@ -53,22 +52,6 @@ NOT_THERE = frozenset((FailureKind.NOT_FOUND, FailureKind.REJECTED, FailureKind.
 TOO_LARGE = 413
 """Comes from in front of the API, perhaps without its error body (fact sheet §2.1)."""
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """How the API is reached."""
-
-    base_url: str | None
-    key: str
-    anthropic_version: str
-    workspace: str | None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Further headers of every call."""
-    secrets: tuple[str, ...] = ()
-    """Values among them that no message may hold."""
-    answer_seconds: float = 600.0
-    """How long to wait for the answer to a create once its last byte has left."""
 
 
 def warm_up() -> threading.Thread:
@@ -82,38 +65,69 @@ def warm_up() -> threading.Thread:
     return thread
 
 
-class SdkClient:
-    """`api.port.BatchApi` through the SDK."""
+class _Sdk:
+    """The SDK's client: its auth, its version header, its timeouts; no retries, no redirects."""
 
-    def __init__(self, connection: Connection) -> None:
-        import anthropic  # noqa: PLC0415 - heavy: only commands that talk to the API pay for it
+    def __init__(self, connection: Connection, transport: Transport) -> None:
+        import anthropic  # noqa: PLC0415 - heavy: only what changes something there pays for it
         import httpx2  # noqa: PLC0415 - comes with it
 
-        self._secrets = (connection.key, *connection.secrets)
-        self._sdk = anthropic
-        self._http = httpx2
-        base = connection.base_url or OFFICIAL
-        loopback = urlsplit(base).hostname in ("127.0.0.1", "localhost", "::1")
-        self._transport = anthropic.DefaultHttpxClient(
-            follow_redirects=False, trust_env=not loopback
-        )
-        headers = {**connection.headers, "anthropic-version": connection.anthropic_version}
-        if connection.workspace:
-            headers["anthropic-workspace-id"] = connection.workspace
-        self._client: anthropic.Anthropic = anthropic.Anthropic(
+        self._errors = anthropic
+        self._transport = transport
+        self.response = httpx2.Response
+        self.client: anthropic.Anthropic = anthropic.Anthropic(
             api_key=connection.key,
-            base_url=base,
+            base_url=connection.base,
             max_retries=0,
-            http_client=self._transport,
-            default_headers=headers,
+            http_client=anthropic.DefaultHttpxClient(
+                follow_redirects=False, trust_env=connection.trusts_environment
+            ),
+            default_headers=connection.all_headers,
             open_telemetry=False,
             timeout=httpx2.Timeout(60.0, connect=10.0),
         )
-        self._create_timeout = httpx2.Timeout(connection.answer_seconds, connect=10.0)
+        self.create_timeout = httpx2.Timeout(connection.answer_seconds, connect=10.0)
+
+    def post(self, path: str, *, create: bool = False, **said: Any) -> Any:
+        """Return the response to a POST.
+
+        Raises:
+            ApiFailure: the server refuses, or does not answer.
+        """
+        with self.translated(create=create):
+            answer: Any = self.client.post(path, cast_to=self.response, **said)
+        return self._transport.accepted(answer, create=create)
+
+    @contextlib.contextmanager
+    def translated(self, *, create: bool = False) -> Iterator[None]:
+        """Turn the SDK's errors into `ApiFailure`, without headers or key."""
+        try:
+            with self._transport.translated():
+                yield
+        except self._errors.APIStatusError as error:
+            raise self._transport.failure(error.response, create=create) from None
+        except self._errors.APIConnectionError as error:
+            raise self._transport.unanswered(error.__cause__ or error) from None
+
+
+class ApiClient:
+    """`api.port.BatchApi`, and what else is asked of the API, over HTTP."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._transport = Transport(connection)
+        self._opened_sdk = False
+
+    @cached_property
+    def _sdk(self) -> _Sdk:
+        self._opened_sdk = True
+        return _Sdk(self._connection, self._transport)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._transport.close()
+        if self._opened_sdk:
+            self._sdk.client.close()
 
     def create(
         self, body: CreateBody, *, before_last_byte: Callable[[], None], headers: Headers
@@ -121,14 +135,9 @@ class SdkClient:
         """Make one batch, once; see `BatchApi.create`."""
         gate = _Gate(body, before_last_byte)
         sent = _sent(headers) | {"Content-Length": str(body.length)}
-        options: Any = {"headers": sent, "timeout": self._create_timeout}
+        options = {"headers": sent, "timeout": self._sdk.create_timeout}
         try:
-            answer = self._call(
-                lambda: self._client.post(
-                    BATCHES, content=gate.pieces(), cast_to=self._http.Response, options=options
-                ),
-                create=True,
-            )
+            answer = self._sdk.post(BATCHES, create=True, content=gate.pieces(), options=options)
         except ApiFailure as failure:
             if gate.error is not None:
                 raise gate.error from None
@@ -143,62 +152,53 @@ class SdkClient:
 
     def retrieve(self, batch_id: str) -> Batch:
         """Return the batch as it is now."""
-        return _parsed(parse_batch, self._get(f"{BATCHES}/{batch_id}", {}).content)
+        return _parsed(parse_batch, self._transport.get(f"{BATCHES}/{batch_id}", {}).content)
 
     def page(
         self, *, limit: int = 1000, after_id: str | None = None, before_id: str | None = None
     ) -> Page:
         """Return one page of the workspace's batches, newest first."""
         query = {"limit": limit, "after_id": after_id, "before_id": before_id}
-        answer = self._get(BATCHES, {k: v for k, v in query.items() if v is not None})
+        answer = self._transport.get(BATCHES, {k: v for k, v in query.items() if v is not None})
         return _parsed(lambda body: parse_page(body, answer.headers), answer.content)
 
     def cancel(self, batch_id: str) -> Batch:
         """Ask for a batch to be canceled; repeating it is harmless."""
-        path = f"{BATCHES}/{batch_id}/cancel"
-        answer = self._call(
-            lambda: self._client.post(path, cast_to=self._http.Response), create=False
-        )
+        answer = self._sdk.post(f"{BATCHES}/{batch_id}/cancel")
         return _parsed(parse_batch, answer.content)
 
     def count_tokens(self, body: bytes, *, headers: Headers) -> int:
         """Return the input tokens of a request; see `FactsApi.count_tokens`."""
-        options: Any = {"headers": _sent(headers)}
-        answer = self._call(
-            lambda: self._client.post(
-                COUNT_TOKENS, content=body, cast_to=self._http.Response, options=options
-            ),
-            create=False,
-        )
+        answer = self._sdk.post(COUNT_TOKENS, content=body, options={"headers": _sent(headers)})
         return _parsed(parse_count, answer.content)
 
     def upload(self, name: str, media_type: str, data: bytes, *, seconds: int) -> UploadedFile:
         """Make a file; see `FilesApi.upload`."""
-        with self._translated():
-            raw = self._client.files.with_raw_response.upload(
+        with self._sdk.translated():
+            raw = self._sdk.client.files.with_raw_response.upload(
                 file=(name, data, media_type),
                 expires_in_seconds=seconds,
-                timeout=self._create_timeout,
+                timeout=self._sdk.create_timeout,
             )
         return _parsed(parse_file, raw.read())
 
     def files(self, ids: Sequence[str]) -> tuple[UploadedFile, ...]:
         """Return those of the files that exist; see `FilesApi.files`."""
-        return _parsed(parse_files, self._get(FILES, {"ids[]": list(ids)}).content).files
+        return _parsed(parse_files, self._transport.get(FILES, {"ids[]": list(ids)}).content).files
 
     def file_page(self, cursor: str | None = None) -> FilePage:
         """Return one page of all files; see `FilesApi.file_page`."""
         query: dict[str, object] = {"limit": 1000}
         if cursor is not None:
             query["page"] = cursor
-        return _parsed(parse_files, self._get(FILES, query).content)
+        return _parsed(parse_files, self._transport.get(FILES, query).content)
 
     def models(self, *, after_id: str | None = None) -> ModelPage:
         """Return one page of all models; see `FactsApi.models`."""
         query: dict[str, object] = {"limit": 1000, "lifecycle[]": list(LIFECYCLES)}
         if after_id is not None:
             query["after_id"] = after_id
-        return _parsed(parse_models, self._get(MODELS, query).content)
+        return _parsed(parse_models, self._transport.get(MODELS, query).content)
 
     @contextlib.contextmanager
     def results(self, batch: Batch) -> Iterator[ResultStream]:
@@ -206,36 +206,20 @@ class SdkClient:
         first, *others = self._results_urls(batch)
         with contextlib.ExitStack() as stack:
             try:
-                response = self._opened(stack, first)
+                response = stack.enter_context(self._transport.stream(first, RESULTS_TYPE))
             except ApiFailure as failure:
                 if failure.kind not in NOT_THERE or not others:
                     raise
-                response = self._opened(stack, others[0])
+                response = stack.enter_context(self._transport.stream(others[0], RESULTS_TYPE))
             framed = not {"content-length", "transfer-encoding"}.isdisjoint(response.headers)
-            yield ResultStream(pieces=self._pieces(response), framed=framed)
-
-    def _opened(self, stack: contextlib.ExitStack, url: str) -> Any:
-        headers = {k: v for k, v in self._client.default_headers.items() if isinstance(v, str)}
-        headers["Accept"] = "application/binary"
-        with self._translated():
-            response = stack.enter_context(
-                self._transport.stream("GET", url, headers=headers, timeout=60.0)
-            )
-            if not response.is_success:
-                response.read()
-                raise self._failure(response, create=False)
-        return response
-
-    def _pieces(self, response: Any) -> Iterator[bytes]:
-        with self._translated():
-            yield from response.iter_bytes(RESULT_PIECE)
+            yield ResultStream(pieces=self._transport.pieces(response), framed=framed)
 
     def _results_urls(self, batch: Batch) -> tuple[str, ...]:
         """Return where to read results, always on the host we were told to use.
 
         First the path that the API names, then the one it had so far (fact sheet §1.1).
         """
-        base = str(self._client.base_url).rstrip("/")
+        base = self._transport.base
         standard = f"{base}{BATCHES}/{batch.id}/results"
         try:
             named = urlsplit(batch.results_url or "")
@@ -250,45 +234,6 @@ class SdkClient:
         first = base + path + (f"?{named.query}" if named.query else "")
         return (first,) if first == standard else (first, standard)
 
-    def _get(self, path: str, query: Mapping[str, object]) -> Any:
-        options: Any = {"params": query}
-        return self._call(
-            lambda: self._client.get(path, cast_to=self._http.Response, options=options),
-            create=False,
-        )
-
-    def _call(self, call: Callable[[], Any], *, create: bool) -> Any:
-        with self._translated(create=create):
-            answer = call()
-            if not answer.is_success:  # a redirect, which is not followed
-                raise self._failure(answer, create=create)
-            return answer
-
-    def _failure(self, response: Any, *, create: bool) -> ApiFailure:
-        failure = failure_of(
-            response.status_code, response.content, response.headers, create=create
-        )
-        for secret in self._secrets:
-            failure = failure.without(secret)
-        return failure
-
-    @contextlib.contextmanager
-    def _translated(self, *, create: bool = False) -> Iterator[None]:
-        """Turn the SDK's and the transport's errors into `ApiFailure`, without headers or key."""
-        try:
-            yield
-        except self._sdk.APIStatusError as error:
-            raise self._failure(error.response, create=create) from None
-        except (self._sdk.APIConnectionError, self._http.HTTPError) as error:
-            cause = error.__cause__ or error
-            reason = _reason(cause)
-            kind = FailureKind.AMBIGUOUS
-            if isinstance(cause, (self._http.ConnectError, self._http.ConnectTimeout)):
-                kind = FailureKind.NOT_SENT
-            raise ApiFailure(
-                kind, f"no answer from {self._client.base_url.host} ({reason})"
-            ) from None
-
 
 def _sent(headers: Headers) -> dict[str, str]:
     """Return the headers of a call with a JSON body."""
@@ -299,12 +244,6 @@ def _sent(headers: Headers) -> dict[str, str]:
     if headers.betas:
         sent["anthropic-beta"] = ",".join(headers.betas)
     return sent
-
-
-def _reason(cause: BaseException) -> str:
-    """Return a transport error in words; a protocol error may quote a header, and so the key."""
-    name = type(cause).__name__
-    return name if name == "LocalProtocolError" else f"{name}: {cause}".rstrip(": ")
 
 
 class _Gate:

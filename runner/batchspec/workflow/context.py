@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from batchspec.api.catalogue import Catalogue, load_catalogue
-from batchspec.api.client import Connection, SdkClient
+from batchspec.api.client import ApiClient
 from batchspec.api.port import BatchApi, FactsApi, FilesApi
+from batchspec.api.transport import Connection, custom_headers
 from batchspec.clock import Clock
 from batchspec.errors import MissingKey, UsageFailure
 from batchspec.inputs.engine import Engine
@@ -64,7 +65,7 @@ class Session:
     ledgers: Callable[[Path, Callable[[int], bytes]], SqliteLedger] = SqliteLedger
     """Opens the ledger for writing; the model test hands in one whose process can be struck."""
     _stack: ExitStack = field(default_factory=ExitStack)
-    _sdk: SdkClient | None = None
+    _http: ApiClient | None = None
     _team: Team | None = None
 
     def __enter__(self) -> Self:
@@ -295,27 +296,32 @@ class Session:
         """Return the way to the Files API; opened as `api` is."""
         return self._opened()
 
-    def _opened(self) -> SdkClient:
-        """Open the SDK's client, once."""
-        if self._sdk is None:
+    def _opened(self) -> ApiClient:
+        """Open the client, once."""
+        if self._http is None:
             settings = self.project.config.api
             key = self.key()
             base_url = self._emulator() if self.emulated else settings.base_url
             headers = {} if self.emulated else self.headers()
             hidden = [v for name, v in headers.items() if settings.headers[name] != v]
-            self._sdk = SdkClient(
+            custom = custom_headers(self.environ)
+            self._http = ApiClient(
                 Connection(
                     base_url=base_url,
                     key=key,
                     anthropic_version=settings.anthropic_version,
                     workspace=settings.workspace,
-                    headers=headers,
-                    secrets=tuple(v for v in hidden if len(v) >= SHORTEST_SECRET),
+                    headers=custom | headers,
+                    secrets=tuple(
+                        value
+                        for value in (*hidden, *custom.values())
+                        if len(value) >= SHORTEST_SECRET
+                    ),
                     answer_seconds=self.waits.answer,
                 )
             )
-            self._stack.callback(self._sdk.close)
-        return self._sdk
+            self._stack.callback(self._http.close)
+        return self._http
 
     def _emulator(self) -> str:
         from batchspec.emulator.server import EmulatorSettings, start_emulator  # noqa: PLC0415

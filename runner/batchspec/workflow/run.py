@@ -86,7 +86,7 @@ class _Run:
         self.jobs = self.rounds.jobs(specs)
         self._began = self.session.clock.elapsed()
         open_before = self.ledger.submissions(OPEN)
-        if open_before or self._asks_at_first():
+        if self._asks_at_first():
             warm_up()
         yield from self._plan_first(open_before)
         plan = self.rounds.plan()
@@ -154,7 +154,7 @@ class _Run:
         self.problems = []
 
     def _asks_at_first(self) -> bool:
-        """Tell whether a spec was never submitted, so that the API is needed without a doubt."""
+        """Tell whether a spec was never submitted, so that the SDK is needed without a doubt."""
         return self.options.submit and not all(
             self.session.baseline(job.name).items.exists() for job in self.jobs
         )
