@@ -173,6 +173,7 @@ def test_the_page_tells_what_cost_tells(folder: Folder, report: Path) -> None:
     (spent,) = re.findall(r"^Spent (\S+) ", cost.out)
     text = report.read_text(encoding="utf-8")
     assert f"spent<b>{spent}</b>" in text
+    assert re.findall("<h3>By ([a-z]+)</h3>", text) == ["spec", "model", "day"]
     for hostile in HOSTILE[:3]:
         assert hostile not in text
     assert "\u202e" not in text
@@ -273,4 +274,6 @@ def test_before_the_first_run(served: Folder) -> None:
     served.write("specs/hostile.yaml", SPEC)
     done = served.batchspec("report")
     assert done.code == 0, done.err
-    assert "Nothing was asked yet." in (served.root / "report.html").read_text(encoding="utf-8")
+    page = (served.root / "report.html").read_text(encoding="utf-8")
+    assert "Nothing was asked yet." in page
+    assert "Nothing was collected yet." in page

@@ -100,10 +100,10 @@ def page(overview: Overview, *, addressed: Callable[[str], str] = str) -> str:
 
 
 def _breakdowns(groups: tuple[Group, ...]) -> Iterator[tuple[str, dict[str, Sums]]]:
-    """Yield the sums that are broken down: those `cost` shows as tables."""
-    for by in BREAKDOWNS:
+    """Yield the sums that are broken down; a single key is no news."""
+    for by in BREAKDOWNS if groups else ():
         parts = broken_down(groups, by)
-        if len(parts) > 1 or by == "spec":
+        if len(parts) > 1 or by != "key":
             yield by, parts
 
 
