@@ -121,6 +121,45 @@ def test_a_changed_prompt_does_not_double_its_items(folder: Folder) -> None:
     assert counted(folder) == (0, 2, 0, 8, 0, 7)
 
 
+def test_each_spec_has_its_own_items(folder: Folder, server: RunningEmulator) -> None:
+    """A question that another spec asks again leaves the item of the one that gave up done."""
+    plain = SPEC.replace("canary: 1", "canary: 0")
+    first = plain.replace(
+        "{table: data/words.csv, key: id}", "{rows: [{id: 1, word: two}], key: id}"
+    )
+    folder.write(
+        "specs/first.yaml", first.replace("out/words", "out/first") + "retry: {expired: 0}\n"
+    )
+    folder.write("specs/words.yaml", plain)
+    with folder.start("run") as running:
+        assert "waiting: 0 of 2 batches, 0 of 6 items, " in until(running, "waiting: ")
+        server.probe.advance(DELAY + 1)
+        assert "asking 1 request again" in until(running, "asking")
+        until(running, "submitted")
+        assert counted(folder) == (2, 3, 4, 5, 6, 8)
+        server.probe.advance(DELAY + 1)
+        running.communicate(timeout=60)
+    assert running.returncode == 3, "the first spec does not ask again"
+
+
+@pytest.mark.parametrize(("alike", "items"), [(False, 4), (True, None)])
+def test_a_batch_that_was_too_large(
+    folder: Folder,
+    server: RunningEmulator,
+    alike: bool,  # noqa: FBT001 - a column of the table
+    items: int | None,
+) -> None:
+    """Its halves ask for the same items; where items are alike, requests are told instead."""
+    words = WORDS if alike else sorted(set(WORDS))
+    rows = "".join(f"{number},{word}\n" for number, word in enumerate(words, start=1))
+    folder.write("data/words.csv", f"id,word\n{rows}")
+    folder.write("specs/words.yaml", SPEC.replace("canary: 1", "canary: 0"))
+    server.probe.fault("status", "create", status=413, error_type="request_too_large")
+    assert folder.batchspec("run", "--detach").code == 0
+    progress = folder.batchspec("status", "--format", "json").json()["progress"]
+    assert (progress["batches"], progress["requests"], progress["items"]) == (2, 4, items)
+
+
 def test_each_sample_counts_as_it_does_in_the_plan(folder: Folder) -> None:
     """Two samples of seven rows are fourteen items in every count."""
     folder.write("specs/words.yaml", f"{SPEC.replace('canary: 1', 'canary: 0')}samples: 2\n")

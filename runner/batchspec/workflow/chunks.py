@@ -159,13 +159,23 @@ def segment_claims(session: Session, segment: str) -> Iterator[Claim]:
 
 
 def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:
-    """Divide a chunk that the server found too large into two with ids of their own."""
+    """Divide a chunk that the server found too large into two with ids of their own.
+
+    For how many items each asks is known only where no items are alike. Those that were asked for
+    before are the first one's: both halves together ask for as many as the whole did.
+    """
     middle = chunk.requests // 2
     lines = session.segments.lines(chunk.segment)
     cut = middle * _CLAIM.size
     head, tail = chunk.asked[:cut], chunk.asked[cut:]
     first = _rewritten(session, chunk, itertools.islice(lines, middle), head)
-    return first, _rewritten(session, chunk, lines, tail)
+    second = _rewritten(session, chunk, lines, tail)
+    if chunk.share is None or chunk.share.items != chunk.requests:
+        return first, second
+    return (
+        replace(first, share=replace(chunk.share, items=first.requests)),
+        replace(second, share=Share(items=second.requests)),
+    )
 
 
 def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: ClaimBytes) -> Chunk:
@@ -181,16 +191,7 @@ def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: Cl
 
     segment = session.segments.write("req", renamed())
     most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
-    plain = chunk.share == Share(items=chunk.requests)
-    return Chunk(
-        tag=tag,
-        segment=segment,
-        requests=count,
-        bytes=size,
-        asked=asked,
-        usd_most=most,
-        share=Share(items=count) if plain else None,
-    )
+    return Chunk(tag=tag, segment=segment, requests=count, bytes=size, asked=asked, usd_most=most)
 
 
 def refilled(session: Session, chunk: Chunk, change: Callable[[bytes], bytes]) -> Chunk:

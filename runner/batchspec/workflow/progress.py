@@ -97,26 +97,34 @@ class Meter:
     ) -> tuple[int | None, int | None]:
         """Return how many items ask, and how many of them got what they asked for last."""
         parts = reader.parts()
-        given = {s.tag: self._share(s, parts.get(s.tag)) for s in made}
-        planned = [one.share for one in unsent]
-        counted = [share for share in (*given.values(), *planned) if share is not None]
-        if len(counted) < len(given) + len(planned):
-            return None, None
-        moved: Counter[str] = Counter()
-        for share in counted:
-            moved.update(share.again)
-        own = {tag: max(0, share.items - moved[tag]) for tag, share in given.items() if share}
-        done = sum(own[s.tag] for s in made if s.state not in OPEN)
-        left = sum(share.items for share in planned if share is not None)
-        return sum(own.values()) + left, done
+        own: dict[tuple[str, str], int] = {}
+        moved: Counter[tuple[str, str]] = Counter()
+        for one in made:
+            share = _share(parts.get(one.tag))
+            items = self._by_spec(one, share)
+            if items is None:
+                return None, None
+            own |= {(one.tag, spec): number for spec, number in items.items()}
+            moved.update(_again(one.spec, share))
+        planned = 0
+        for batch in unsent:
+            if batch.share is None:
+                return None, None
+            planned += batch.share.items
+            moved.update(_again(batch.spec, batch.share))
+        left = {of: max(0, number - moved[of]) for of, number in own.items()}
+        over = {one.tag for one in made if one.state not in OPEN}
+        done = sum(number for (tag, _), number in left.items() if tag in over)
+        return sum(left.values()) + planned, done
 
-    def _share(self, submission: Submission, part: Part | None) -> Share | None:
-        if part is not None and part.share is not None:
-            return part.share
+    def _by_spec(self, submission: Submission, share: Share | None) -> Mapping[str, int] | None:
+        """Return for how many items of which spec a submission asked; None: it is not known."""
+        if share is not None:
+            return {submission.spec: share.items}
         counted = self.held.get(submission.tag, {})
         # Of an adopted batch no spec is known: it is of those that have been planned.
         known = submission.spec in counted or (counted and not submission.spec)
-        return Share(items=sum(counted.values())) if known else None
+        return counted if known else None
 
     def _price(self, reader: LedgerReader, done: Sequence[Submission]) -> None:
         """Add what newly collected answers cost; unknown where they cannot be read."""
@@ -140,6 +148,15 @@ class Meter:
         every = _sum(own) if len(own) == len(names) else None
         limits = (self.session.project.config.budget.max_usd, self.max_usd, every)
         return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _share(part: Part | None) -> Share | None:
+    return None if part is None else part.share
+
+
+def _again(spec: str, share: Share | None) -> dict[tuple[str, str], int]:
+    """Return whose items a share takes over: of the same spec, as each has its own items."""
+    return {} if share is None else {(tag, spec): items for tag, items in share.again.items()}
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
