@@ -349,3 +349,17 @@ def test_a_report_leaves_what_others_plan_by_whole(folder: Folder) -> None:
     verified = folder.batchspec("verify")
     assert verified.code == 0, verified.err
     assert folder.batchspec("run", "write-up").code == 0
+
+
+def test_a_report_shows_the_answers_of_a_spec_that_waits(folder: Folder) -> None:
+    """How long its answers were is known without its items, whose number is not told as zero."""
+    assert folder.batchspec("run").code == 0
+    folder.write("data/reviews.csv", f"{DATA}4,chair,hard\n")
+    told = folder.batchspec("report", "--format", "json").json()
+    extract, waits = told["specs"]
+    assert (extract["items"], extract["lengths"]["answers"]) == (4, 3)
+    assert (waits["waiting"], waits["lengths"]["answers"]) == ("It is planned after extract.", 2)
+    page = folder.read("report.html")
+    assert "It is planned after extract." in page
+    assert "claude-haiku-4-5, 4 items." in page
+    assert "0 items" not in page

@@ -111,10 +111,11 @@ class _Reading:
         # Whether outputs are those that their specs would give now, whole plans tell.
         planner = Planner(session=self.session, reader=self.reader, options=PlanOptions())
         upstream = planner.upstream(loaded)
-        if upstream.waiting:
-            after = listing(upstream.waiting, "and")
-            return self._bare(loaded, waiting=f"It is planned after {after}.")
         with self.session.engine() as engine:
+            bare = self._measured(engine, loaded)
+            if upstream.waiting:
+                after = listing(upstream.waiting, "and")
+                return replace(bare, waiting=f"It is planned after {after}.")
             planned, problems = plan_one(
                 self.session,
                 engine,
@@ -125,18 +126,15 @@ class _Reading:
             )
             self.problems += problems
             if planned is None or has_errors(problems):
-                return self._bare(
-                    loaded, waiting="It has problems; `batchspec validate` says which."
-                )
-            return self._planned(engine, loaded, planned)
+                return replace(bare, waiting="It has problems; `batchspec validate` says which.")
+            bare = replace(bare, items=planned.plan.items)
+            return self._planned(engine, loaded, planned, bare)
 
-    def _planned(self, engine: Engine, loaded: LoadedSpec, planned: Planned) -> SpecOverview:
-        bare = replace(self._bare(loaded, waiting=""), items=planned.plan.items)
+    def _planned(
+        self, engine: Engine, loaded: LoadedSpec, planned: Planned, bare: SpecOverview
+    ) -> SpecOverview:
         if self.reader is None:
             return replace(bare, waiting="Nothing was asked yet.")
-        asked = self._asked(loaded)
-        bare = self._measured(engine, asked, bare)
-        every = failed_answers(engine, asked)
         items, complete = planned.items.relation, is_complete(planned.plan)
         if not complete:
             bare = replace(bare, waiting=_left(planned.plan.counts))
@@ -159,22 +157,27 @@ class _Reading:
         return replace(
             bare,
             statuses=statuses,
-            failures=failures_by_kind(failed, every),
+            failures=failures_by_kind(
+                failed, {(f.status, f.kind): f.answers for f in bare.failures}
+            ),
             lines=self._with_prompts(lines),
             checks=self._checks(loaded),
         )
 
-    def _bare(self, loaded: LoadedSpec, *, waiting: str) -> SpecOverview:
+    def _measured(self, engine: Engine, loaded: LoadedSpec) -> SpecOverview:
+        """Return what the answers of a spec tell by themselves, whatever becomes of its items."""
+        name, asked = loaded.spec.name, self._asked(loaded)
+        measured = lengths(engine, asked, self.session.catalogue.prices)
         return SpecOverview(
-            name=loaded.spec.name,
+            name=name,
             model=loaded.spec.model,
             max_tokens=loaded.spec.max_tokens,
             items=0,
             statuses=(),
-            waiting=waiting,
-            lengths=None,
-            bins=(),
-            failures=(),
+            waiting="",
+            lengths=measured.get(name),
+            bins=length_bins(engine, asked, name),
+            failures=failures_by_kind({}, failed_answers(engine, asked)),
             checks=(),
             lines=(),
         )
@@ -184,11 +187,6 @@ class _Reading:
             return ()
         own = [s for s in self.reader.submissions() if s.spec == loaded.spec.name]
         return asked_of(self.session, self.reader, own, [loaded])
-
-    def _measured(self, engine: Engine, asked: Sequence[Asked], bare: SpecOverview) -> SpecOverview:
-        measured = lengths(engine, asked, self.session.catalogue.prices)
-        bins = length_bins(engine, asked, bare.name)
-        return replace(bare, lengths=measured.get(bare.name), bins=bins)
 
     def _checks(self, loaded: LoadedSpec) -> tuple[Mapping[str, Any], ...]:
         first = loaded.spec.outputs[0]
