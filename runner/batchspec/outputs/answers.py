@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from batchspec.durable import disk_errors, publish
 from batchspec.outputs.judge import Judgement
 from batchspec.outputs.lines import RawAnswer, is_text
+from batchspec.outputs.plainlines import PlainAnswers
 
 ROW_GROUP_ROWS: Final = 20_000
 ROW_GROUP_BYTES: Final = 16_000_000
@@ -85,7 +87,9 @@ class AnswerWriter:
         ended = None if ended_at is None else ended_at.astimezone(dt.UTC).replace(tzinfo=None)
         self._constants = (batch_id, ended, submission)
         self._rows: list[tuple[Any, ...]] = []
-        self._bytes = 0
+        self._pieces: list[pa.RecordBatch] = []
+        """What came before the rows and is not written yet."""
+        self._pending = self._bytes = 0
         self.count = 0
         """Answers added so far."""
 
@@ -159,30 +163,66 @@ class AnswerWriter:
                 usage.inference_geo,
             )
         )
-        self.count += 1
-        self._bytes += sum(map(len, (answer.text, result or b"", content or "")))
-        if len(self._rows) >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
+        size = sum(map(len, (answer.text, result or b"", content or "")))
+        self._added(1, size)
+
+    def add_plain(
+        self,
+        answers: PlainAnswers,
+        *,
+        digests: Sequence[bytes],
+        attempts: Sequence[int],
+        outcomes: Sequence[int],
+    ) -> None:
+        """Add many answers that any text is right for; see `add`."""
+        self._gather()
+        given = answers.columns | {
+            "hash": digests,
+            "attempt": attempts,
+            "outcome": outcomes,
+            "kind": pa.repeat("succeeded", len(digests)),
+        }
+        nothing = pa.nulls(len(digests))
+        self._pieces.append(self._batch([given.get(name, nothing) for name in ANSWER_SCHEMA.names]))
+        self._added(len(digests), answers.size)
+
+    def _added(self, count: int, size: int) -> None:
+        self.count += count
+        self._pending += count
+        self._bytes += size
+        if self._pending >= ROW_GROUP_ROWS or self._bytes >= ROW_GROUP_BYTES:
             self._flush()
 
-    def _flush(self) -> None:
-        count = len(self._rows)
-        columns = zip(*self._rows, strict=True)
+    def _gather(self) -> None:
+        """Make a piece of the rows."""
+        if self._rows:
+            self._pieces.append(self._batch(list(zip(*self._rows, strict=True))))
+            self._rows = []
+
+    def _batch(self, columns: list[Any]) -> pa.RecordBatch:
+        """Return a piece of the file; the columns are those of `ANSWER_SCHEMA`."""
         arrays = [
-            pa.array(column, field.type)
+            column.cast(field.type)
+            if isinstance(column, pa.Array)
+            else pa.array(column, field.type)
             for column, field in zip(columns, ANSWER_SCHEMA, strict=True)
         ]
         arrays += [
-            pa.repeat(pa.scalar(value, field.type), count)
+            pa.repeat(pa.scalar(value, field.type), len(arrays[0]))
             for value, field in zip(self._constants, SUBMISSION_FIELDS, strict=True)
         ]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=FILE_SCHEMA)
+        return pa.RecordBatch.from_arrays(arrays, schema=FILE_SCHEMA)
+
+    def _flush(self) -> None:
+        self._gather()
+        table = pa.Table.from_batches(self._pieces, FILE_SCHEMA).combine_chunks()
         with disk_errors(f"write {self._path.name}"):
-            self._file.write_batch(batch, row_group_size=max(count, 1))
-        self._rows = []
-        self._bytes = 0
+            self._file.write_table(table, row_group_size=max(self._pending, 1))
+        self._pieces = []
+        self._pending = self._bytes = 0
 
     def _publish(self) -> None:
-        if self._rows:
+        if self._pending:
             self._flush()
         with disk_errors(f"write {self._path.name}"):
             self._file.close()

@@ -29,8 +29,13 @@ PERMANENT_ERRORS: Final = frozenset(
 )
 """Error types that would come again for the same request (fact sheet §1.7); others may pass."""
 
-TRUNCATIONS: Final = frozenset({"max_tokens", "model_context_window_exceeded", "pause_turn"})
-"""Stop reasons of an answer that is not finished (fact sheet §6.7)."""
+STOPPED: Final[Mapping[str | None, Outcome]] = {
+    "refusal": Outcome.REFUSED,
+    "max_tokens": Outcome.TRUNCATED,
+    "model_context_window_exceeded": Outcome.TRUNCATED,
+    "pause_turn": Outcome.TRUNCATED,
+}
+"""What an answer is that did not come to its end, by its stop reason (fact sheet §6.7)."""
 
 FORMATS: Final = ("date", "email", "ipv4", "ipv6", "uuid")
 """String formats checked here: those whose check needs no optional package on any machine."""
@@ -77,14 +82,18 @@ class Judge:
         """`AnswerForm.digest`: another judge may think otherwise of the same answer."""
         return self._form.digest
 
+    @property
+    def takes_any_text(self) -> bool:
+        """A complete answer is right whatever it says."""
+        return self._form.is_plain
+
     def outcome(self, answer: RawAnswer) -> Judgement:
         """Return the verdict on an answer; never raises for what the answer says."""
         if answer.kind != "succeeded":
             return _PLAIN[_unanswered(answer)]
-        if answer.stop_reason == "refusal":
-            return _PLAIN[Outcome.REFUSED]
-        if answer.stop_reason in TRUNCATIONS:
-            return _PLAIN[Outcome.TRUNCATED]
+        stopped = STOPPED.get(answer.stop_reason)
+        if stopped is not None:
+            return _PLAIN[stopped]
         return self.complete(answer.text, answer.content)
 
     def complete(self, text: str, content: Sequence[Mapping[str, Any]] = ()) -> Judgement:

@@ -11,12 +11,14 @@ from batchspec.crashpoints import reached
 from batchspec.errors import StateFailure
 from batchspec.events import Collected, Collecting, Event, Notice
 from batchspec.outputs.rows import (
+    STOPPED,
     AnswerWriter,
     Judge,
     Judgement,
     Oddity,
     RawAnswer,
     read_line,
+    read_plain,
 )
 from batchspec.plan.hashing import parse_custom_id
 from batchspec.plan.model import Outcome
@@ -77,16 +79,49 @@ def derive(
         ended_at=submission.ended_at,
     )
     with writer:
-        for line in session.segments.lines(segment):
-            answer = read_line(line)
-            parsed = None if isinstance(answer, Oddity) else parse_custom_id(answer.custom_id)
-            if isinstance(answer, Oddity) or parsed is None:
-                continue
-            digest, attempt, asking = parsed.digest16, parsed.attempt, judge(parsed.digest16)
-            judgement = _judged(answer, asking)
-            by = None if asking is None else asking.digest
-            writer.add(answer, judgement, digest=digest, attempt=attempt, judge=by)
-            verdicts.append(Verdict(digest=digest, attempt=attempt, outcome=judgement.outcome))
+        for piece in session.segments.blocks(segment):
+            found = _derive_plain(writer, piece, judge)
+            verdicts += _derive_lines(writer, piece, judge) if found is None else found
+    return verdicts
+
+
+def _derive_plain(
+    writer: AnswerWriter, piece: bytes, judge: Callable[[bytes], Judge | None]
+) -> list[Verdict] | None:
+    """Derive from a piece whose answers are texts that nobody looks into; None: it is another."""
+    plain = read_plain(piece)
+    if plain is None:
+        return None
+    parsed = [found for name in plain.custom_ids if (found := parse_custom_id(name)) is not None]
+    asking = [judge(one.digest16) for one in parsed]
+    if len(parsed) != len(plain.custom_ids) or not all(
+        one is None or one.takes_any_text for one in asking
+    ):
+        return None
+    verdicts = [
+        Verdict(one.digest16, one.attempt, STOPPED.get(reason) or _whole(by))
+        for one, reason, by in zip(parsed, plain.stop_reasons, asking, strict=True)
+    ]
+    digests, attempts, outcomes = zip(*verdicts, strict=True)
+    writer.add_plain(plain, digests=digests, attempts=attempts, outcomes=outcomes)
+    return verdicts
+
+
+def _derive_lines(
+    writer: AnswerWriter, piece: bytes, judge: Callable[[bytes], Judge | None]
+) -> list[Verdict]:
+    """Derive from any piece, line by line."""
+    verdicts = []
+    for line in piece.removesuffix(b"\n").split(b"\n"):
+        answer = read_line(line)
+        parsed = None if isinstance(answer, Oddity) else parse_custom_id(answer.custom_id)
+        if isinstance(answer, Oddity) or parsed is None:
+            continue
+        digest, attempt, asking = parsed.digest16, parsed.attempt, judge(parsed.digest16)
+        judgement = _judged(answer, asking)
+        by = None if asking is None else asking.digest
+        writer.add(answer, judgement, digest=digest, attempt=attempt, judge=by)
+        verdicts.append(Verdict(digest=digest, attempt=attempt, outcome=judgement.outcome))
     return verdicts
 
 
@@ -117,8 +152,13 @@ _TEXT = Judge()
 def _judged(answer: RawAnswer, judge: Judge | None) -> Judgement:
     judgement = (judge or _TEXT).outcome(answer)
     if judge is None and judgement.outcome is Outcome.SUCCEEDED:
-        return Judgement(outcome=Outcome.UNCHECKED)
+        return Judgement(outcome=_whole(None))
     return judgement
+
+
+def _whole(judge: Judge | None) -> Outcome:
+    """Return what a complete answer is that any text is right for."""
+    return Outcome.UNCHECKED if judge is None else Outcome.SUCCEEDED
 
 
 def _missing(answers: Answers) -> list[Verdict]:
