@@ -261,6 +261,29 @@ def test_a_prefix_that_nobody_caches_is_cheaper_cached(served: Folder) -> None:
     assert not [a for a in after["advice"] if a["code"] == "cache-off"]
 
 
+def test_advice_stands_on_answers_of_the_model_and_cache_that_it_is_about(served: Folder) -> None:
+    """What another model, and what caching, cost before says nothing of the spec as it is now."""
+    served.write("batchspec.yaml", "version: 1\nname: bills\n")
+    first = spec("moved", "claude-sonnet-5-5", 30, most=64, filler="Word " * 3000)
+    served.write("specs/moved.yaml", f"{first}cache: auto\n")
+    assert served.batchspec("run").code == 0
+    second = first.replace("claude-sonnet-5-5", "claude-sonnet-5")
+    served.write("specs/moved.yaml", f"{second}cache: off\n")
+    assert served.batchspec("run").code == 0
+    told = served.batchspec("cost", "--format", "json").json()
+    paid = Decimal(told["by_model"]["claude-sonnet-5"]["usd"])
+    advice = {one["code"]: one for one in told["advice"]}
+    assert "30 answers would have cost about " in advice["cache-off"]["message"]
+    assert f"instead of ${paid:.4f}" in advice["cache-off"]["message"]
+    assert paid / 2 < Decimal(advice["cache-off"]["usd"]) < paid
+    assert f"instead of ${paid:.4f} with claude-sonnet-5." in advice["cheaper-model"]["message"]
+    served.write("specs/moved.yaml", f"{second}cache: auto\n")
+    assert served.batchspec("run").code == 0
+    again = served.batchspec("cost", "--format", "json").json()
+    cached = Decimal(again["by_model"]["claude-sonnet-5"]["usd"]) - paid
+    assert abs(cached - (paid - Decimal(advice["cache-off"]["usd"]))) < paid / 5
+
+
 @pytest.mark.parametrize("filler", ["", "Word " * 200])
 def test_a_prefix_too_short_to_cache_is_not_told(served: Folder, filler: str) -> None:
     """No advice is given that the model would not follow."""

@@ -244,24 +244,36 @@ def length_bins(engine: Engine, asked: Sequence[Asked], spec: str) -> tuple[Bin,
 
 
 def repriced(
-    engine: Engine, asked: Sequence[Asked], spec: str, prices: ModelPrices, factor: Decimal
+    engine: Engine,
+    asked: Sequence[Asked],
+    prices: ModelPrices,
+    factor: Decimal,
+    *,
+    only: Callable[[str], bool],
 ) -> Decimal:
-    """Return what one spec's answers would have cost at other prices, nothing cached.
+    """Return what some answers would have cost at other prices, nothing cached.
 
     Args:
         engine: The engine.
         asked: The collected submissions.
-        spec: The spec.
         prices: The other model's.
         factor: Its tokens for the same text, as a multiple of those that were counted.
+        only: Tells the models whose answers are meant.
     """
     scaled = _scaled(_flat(prices), factor)
-    _open(engine, asked, lambda _model: scaled)
-    return Decimal(
-        engine.one(
-            f"SELECT coalesce(sum(usd), 0) FROM {_SOURCE} WHERE spec = {quote_literal(spec)}"
-        )[0]
-    )
+    _open(engine, asked, lambda model: scaled if only(model) else None)
+    return Decimal(engine.one(f"SELECT coalesce(sum(usd), 0) FROM {_SOURCE}")[0])
+
+
+def without_cache(engine: Engine, asked: Sequence[Asked]) -> tuple[Asked, ...]:
+    """Return the submissions of which no answer read the cache or wrote it."""
+    if not asked:
+        return ()
+    files = ", ".join(quote_literal(str(one.path)) for one in asked)
+    used = "cache_read::HUGEINT + cache_write_5m + cache_write_1h > 0"
+    rows = engine.rows(f"SELECT DISTINCT submission FROM read_parquet([{files}]) WHERE {used}")
+    warm = {tag for (tag,) in rows}
+    return tuple(one for one in asked if one.tag not in warm)
 
 
 def _open(engine: Engine, asked: Sequence[Asked], pricing: Pricing) -> None:

@@ -13,7 +13,15 @@ from decimal import Decimal
 
 from batchspec.api.catalogue import Catalogue, Model
 from batchspec.inputs.engine import Engine
-from batchspec.outputs.spending import Advice, Asked, Lengths, Sums, repriced, spending
+from batchspec.outputs.spending import (
+    Advice,
+    Asked,
+    Lengths,
+    Sums,
+    repriced,
+    spending,
+    without_cache,
+)
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, money
 from batchspec.plan.estimate import PRIMED_HIT_RATE
 from batchspec.spec.facts import CHARS_PER_TOKEN
@@ -42,11 +50,19 @@ class Evidence:
     asked: Sequence[Asked]
     catalogue: Catalogue
 
-    def sums(self, spec: str) -> Sums:
-        """Return the usage of one spec."""
-        own = [one for one in self.asked if one.spec == spec]
-        groups = spending(self.engine, own, self.catalogue)
-        return sum((group.sums for group in groups), Sums())
+    def of(self, spec: Spec) -> tuple[Asked, ...]:
+        """Return the submissions of one spec."""
+        return tuple(one for one in self.asked if one.spec == spec.name)
+
+    def sums(self, spec: Spec, asked: Sequence[Asked]) -> Sums:
+        """Return the usage of some submissions by the model that the spec names now."""
+        groups = spending(self.engine, asked, self.catalogue)
+        return sum((g.sums for g in groups if self.is_own(spec, g.model)), Sums())
+
+    def is_own(self, spec: Spec, name: str) -> bool:
+        """Tell whether an answer's model is the one that the spec names now."""
+        found, own = self.catalogue.model(name), self.catalogue.model(spec.model)
+        return name == spec.model if found is None or own is None else found == own
 
     def hours(self, submissions: Sequence[Submission]) -> Iterator[Advice]:
         """Yield the hour in which batches ended fastest, when hours differ."""
@@ -87,12 +103,12 @@ def advise(
         lengths: How long its answers were.
         uncached: What its prompts share and nothing caches.
     """
-    sums = evidence.sums(spec.name)
+    sums = evidence.sums(spec, evidence.of(spec))
     yield from _room(evidence.catalogue.prices(spec.model), spec, lengths)
     yield from _truncated(spec, lengths)
     yield from _cache(spec, sums)
     if uncached is not None:
-        yield from _uncached(evidence, spec, sums, uncached)
+        yield from _uncached(evidence, spec, uncached)
     yield from _models(evidence, spec, sums)
 
 
@@ -146,10 +162,11 @@ def _cache(spec: Spec, sums: Sums) -> Iterator[Advice]:
     )
 
 
-def _uncached(evidence: Evidence, spec: Spec, sums: Sums, uncached: Cacheable) -> Iterator[Advice]:
+def _uncached(evidence: Evidence, spec: Spec, uncached: Cacheable) -> Iterator[Advice]:
     """Every request paid in full for what all of them share."""
     prices = evidence.catalogue.prices(spec.model)
-    batches = sum(one.spec == spec.name for one in evidence.asked)
+    cold = without_cache(evidence.engine, evidence.of(spec))
+    sums, batches = evidence.sums(spec, cold), len(cold)
     if prices is None or spec.primer != "auto" or not sums.succeeded:
         return
     rates = prices.rates_for(sums.token("input_tokens") // sums.succeeded)
@@ -181,7 +198,13 @@ def _models(evidence: Evidence, spec: Spec, sums: Sums) -> Iterator[Advice]:
         if own is None or not _fits(model, own, spec) or model.prices is None:
             continue
         factor = CHARS_PER_TOKEN[own.facts.tokenizer] / CHARS_PER_TOKEN[model.facts.tokenizer]
-        usd = repriced(evidence.engine, evidence.asked, spec.name, model.prices, factor)
+        usd = repriced(
+            evidence.engine,
+            evidence.of(spec),
+            model.prices,
+            factor,
+            only=lambda name: evidence.is_own(spec, name),
+        )
         if usd <= WORTH * sums.usd:
             found.append((usd, model.facts.id, factor))
     for usd, name, factor in sorted(found)[:NAMED_MODELS]:
