@@ -240,6 +240,8 @@ def test_caching_that_loses_is_paid_no_more(served: Folder) -> None:
     after = served.batchspec("cost", "--format", "json").json()
     paid, first = Decimal(after["totals"]["usd"]), Decimal(before["totals"]["usd"])
     assert paid - first == first - Decimal(loss["usd"])
+    codes = {one["code"] for one in after["advice"]}
+    assert "cache-loses" not in codes, "it is off now"
 
 
 def test_a_prefix_that_nobody_caches_is_cheaper_cached(served: Folder) -> None:
@@ -282,6 +284,19 @@ def test_advice_stands_on_answers_of_the_model_and_cache_that_it_is_about(served
     again = served.batchspec("cost", "--format", "json").json()
     cached = Decimal(again["by_model"]["claude-sonnet-5"]["usd"]) - paid
     assert abs(cached - (paid - Decimal(advice["cache-off"]["usd"]))) < paid / 5
+
+
+def test_a_primer_that_a_run_would_not_send_is_no_advice(served: Folder) -> None:
+    """Of a few cheap answers: a primer batch saves less than it takes to send one."""
+    served.write("batchspec.yaml", "version: 1\nname: bills\n")
+    plain = spec("plain", "claude-haiku-5-5", 30, most=64, filler="Word " * 3000)
+    served.write("specs/plain.yaml", f"{plain}cache: off\n")
+    assert served.batchspec("run").code == 0
+    told = served.batchspec("cost", "--format", "json").json()["advice"]
+    assert "cache-off" not in {advice["code"] for advice in told}
+    served.write("specs/plain.yaml", f"{plain}cache: auto\n")
+    plan = served.batchspec("plan", "--format", "json").json()
+    assert plan["totals"]["batches"] == 1, "no primer, as the advice foresaw"
 
 
 @pytest.mark.parametrize("filler", ["", "Word " * 200])

@@ -239,6 +239,11 @@ def _pays(sizes: Sizes, job: Job, cold: Decimal, primed: Decimal) -> bool:
     """
     if job.cache_ttl != "1h" or sizes.requests <= 1:
         return False
+    return primer_pays(cold, primed)
+
+
+def primer_pays(cold: Decimal, primed: Decimal) -> bool:
+    """Tell whether the price with a primer batch is so much lower that one is sent."""
     return primed < cold * PRIMER_SHARE and cold - primed >= PRIMER_LEAST
 
 

@@ -23,7 +23,7 @@ from batchspec.outputs.spending import (
     without_cache,
 )
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, money
-from batchspec.plan.estimate import PRIMED_HIT_RATE
+from batchspec.plan.estimate import HIT_RATE, PRIMED_HIT_RATE, primer_pays
 from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.model import Spec
 from batchspec.state.model import Submission
@@ -147,9 +147,9 @@ def _truncated(spec: Spec, lengths: Lengths) -> Iterator[Advice]:
 
 
 def _cache(spec: Spec, sums: Sums) -> Iterator[Advice]:
-    """Caching cost more than it saved."""
+    """Caching cost more than it saved, and is still on."""
     loss = sums.usd - sums.usd_uncached
-    if loss <= 0:
+    if loss <= 0 or spec.cache == "off":
         return
     written = sums.token("cache_write_5m") + sums.token("cache_write_1h")
     yield Advice(
@@ -170,11 +170,16 @@ def _uncached(evidence: Evidence, spec: Spec, uncached: Cacheable) -> Iterator[A
     if prices is None or spec.primer != "auto" or not sums.succeeded:
         return
     rates = prices.rates_for(sums.token("input_tokens") // sums.succeeded)
-    primed = PRIMED_HIT_RATE * max(sums.succeeded - batches, 0)
-    paid = primed * rates.cache_read + (sums.succeeded - primed) * rates.cache_write_1h
-    saved = (sums.succeeded * rates.input - paid) * uncached.tokens * BATCH_FACTOR / _MILLION
-    saved *= prices.geo_factor(spec.params.get("inference_geo"))
-    if saved <= 0:
+    token = uncached.tokens * BATCH_FACTOR / _MILLION
+    token *= prices.geo_factor(spec.params.get("inference_geo"))
+
+    def saving(hits: Decimal) -> Decimal:
+        paid = hits * rates.cache_read + (sums.succeeded - hits) * rates.cache_write_1h
+        return (sums.succeeded * rates.input - paid) * token
+
+    saved = saving(PRIMED_HIT_RATE * max(sums.succeeded - batches, 0))
+    cold_usd = sums.usd - saving(HIT_RATE * sums.succeeded)
+    if saved <= 0 or not primer_pays(cold_usd, sums.usd - saved):
         return
     yield Advice(
         code="cache-off",
