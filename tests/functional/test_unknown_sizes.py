@@ -108,3 +108,42 @@ def test_what_was_measured_wins_over_what_the_facts_allow(folder: Folder, measur
     assert 1505 * 1.09 < input_at_most(found) < 1505 * 1.2
     assert "size-unknown" not in told
     assert "a tenth above the largest of 3" in " ".join(found["notes"])
+
+
+def test_what_tools_of_the_api_read_is_told_to_be_missing(folder: Folder) -> None:
+    """Searches are counted as far as the tool allows them, a cent each; the rest is said."""
+    folder.write("specs/sights.yaml", spec())
+    plain, _ = estimated(folder)
+    tool = "{type: web_search_20260318, name: web_search, max_uses: 3}"
+    folder.write("specs/sights.yaml", spec(more=f"params: {{tools: [{tool}]}}\n"))
+    searching, told = estimated(folder)
+    assert "cost-unbounded" in told
+    assert "It counts 3 web searches a request." in told
+    extra = Decimal(searching["usd_max"]) - Decimal(plain["usd_max"])
+    assert 32 * Decimal("0.03") < extra < 32 * Decimal("0.031")
+    assert Decimal(searching["usd"]) < Decimal("0.1")
+
+
+def test_web_searches_are_on_the_bill_and_in_the_next_estimate(project: MakeProject) -> None:
+    """Each costs a cent, of which no batch discount is taken."""
+    tool = "params: {tools: [{type: web_search_20260318, name: web_search}]}\n"
+    made = project(
+        {
+            "batchspec.yaml": "version: 1\nname: sights\nemulator: {answers: answers.yaml}\n",
+            "answers.yaml": "rules:\n  - when: {text: What}\n    answer: done\n"
+            "    usage: {server_tool_use: {web_search_requests: 2}}\n",
+            "rows.csv": ROWS,
+            "specs/sights.yaml": spec(more=tool),
+        }
+    )
+    assert made.batchspec("run", "--emulate").code == 0
+    bill = made.batchspec("cost", "--emulate", "--format", "json").json()["totals"]
+    tokens = Decimal(bill["input_tokens"] + 5 * bill["output_tokens"]) / 2_000_000
+    assert Decimal(bill["usd_searches"]) == Decimal("0.64")
+    assert Decimal(bill["usd"]) == tokens + Decimal("0.64")
+    assert Decimal(bill["usd_without_batch"]) == 2 * tokens + Decimal("0.64")
+    assert "$0.6400 went to web searches" in made.batchspec("cost", "--emulate").out
+    made.write("specs/sights.yaml", spec(more=tool).replace("What is", "What was"))
+    found, told = estimated(made, "--emulate")
+    assert Decimal(found["usd"]) == pytest.approx(Decimal(bill["usd"]), rel=Decimal("0.02"))
+    assert "cost-unbounded" not in told

@@ -17,7 +17,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from batchspec.plan.cost import ModelPrices, Rates
+from batchspec.plan.cost import WEB_SEARCHES, ModelPrices, Rates
 from batchspec.spec.facts import UNBOUNDED, ModelFacts
 from batchspec.spec.listed import ListedModel, ListedModels
 from batchspec.spec.model import Prices
@@ -100,6 +100,7 @@ class Catalogue:
                 cache_read=_first(own.cache_read, own.input * _read_factor(known)),
             ),
             geo=None if known is None else known.geo,
+            web_searches=_first(own.web_searches, WEB_SEARCHES),
         )
 
 

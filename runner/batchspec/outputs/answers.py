@@ -45,6 +45,7 @@ ANSWER_SCHEMA: Final = pa.schema(
         pa.field("cache_read", pa.uint32(), nullable=False),
         pa.field("thinking_tokens", pa.uint32(), nullable=False),
         pa.field("inference_geo", pa.string()),
+        pa.field("web_searches", pa.uint32(), nullable=False),
     ]
 )
 """What differs from row to row; `SUBMISSION_FIELDS` follow and are one value per file.
@@ -52,7 +53,7 @@ ANSWER_SCHEMA: Final = pa.schema(
 ``content`` holds the blocks of an answer as JSON where they are not simply its text; ``judge`` is
 the `Judge.digest` by which outcome and result were found.
 """
-FOLDER: Final = "answers-2"
+FOLDER: Final = "answers-3"
 """Below the cache; named anew whenever the fields change, so that older files are made again."""
 
 SUBMISSION_FIELDS: Final = (
@@ -70,7 +71,7 @@ class AnswerWriter:
     removes what was written.
 
     Args:
-        path: ``<cache>/answers-2/<tag>.parquet``; an existing file is replaced.
+        path: ``<cache>/answers-3/<tag>.parquet``; an existing file is replaced.
         submission: The submission's tag.
         batch_id: The batch that answered.
         ended_at: The server's ``ended_at``; aware, kept in UTC.
@@ -161,6 +162,7 @@ class AnswerWriter:
                 usage.cache_read,
                 usage.thinking_tokens,
                 usage.inference_geo,
+                usage.web_searches,
             )
         )
         size = sum(map(len, (answer.text, result or b"", content or "")))

@@ -41,10 +41,11 @@ def calibrate(
         return Calibration()
     files = ", ".join(quote_literal(str(path)) for path in answers)
     answered = f"(FROM read_parquet([{files}]) WHERE kind = 'succeeded')"
-    count, output, percentile, read, written = engine.one(
+    count, output, percentile, read, written, searches, most = engine.one(
         f"SELECT count(*), sum(output_tokens)::BIGINT,"
         f" quantile_disc(output_tokens, {_PERCENTILE}), sum(cache_read)::BIGINT,"
-        f" sum(cache_write_5m::BIGINT + cache_write_1h)::BIGINT FROM {answered}"
+        f" sum(cache_write_5m::BIGINT + cache_write_1h)::BIGINT, sum(web_searches)::BIGINT,"
+        f" max(web_searches) FROM {answered}"
     )
     if not count:
         return Calibration()
@@ -52,6 +53,8 @@ def calibrate(
         output_tokens=(Decimal(output) / count).quantize(Decimal("0.01")),
         output_percentile=int(percentile),
         hit_rate=_share(read, written),
+        searches=(Decimal(searches) / count).quantize(Decimal("0.01")),
+        most_searches=int(most),
         answers=count,
     )
     return learned(known, _told(engine, answered, asked), tokenizer)

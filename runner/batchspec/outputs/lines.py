@@ -219,6 +219,7 @@ def _usage(usage: object) -> Usage:
     if type(usage) is not dict:
         return NO_USAGE
     split, details = usage.get("cache_creation"), usage.get("output_tokens_details")
+    tools = usage.get("server_tool_use")
     if type(split) is dict:
         short = _count(split.get("ephemeral_5m_input_tokens"))
         long = _count(split.get("ephemeral_1h_input_tokens"))
@@ -233,6 +234,7 @@ def _usage(usage: object) -> Usage:
         cache_read=_count(usage.get("cache_read_input_tokens")),
         thinking_tokens=_count(details.get("thinking_tokens")) if type(details) is dict else 0,
         inference_geo=_text(usage.get("inference_geo")),
+        web_searches=_count(tools.get("web_search_requests")) if type(tools) is dict else 0,
     )
 
 

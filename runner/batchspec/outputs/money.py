@@ -26,7 +26,8 @@ _PROMPT: Final = "(input_tokens::HUGEINT + cache_write_5m + cache_write_1h + cac
 def cost_expression(prices: ModelPrices | None) -> str:
     """Return the SQL of an answer's cost in USD; NULL when the model's price is unknown.
 
-    It reads the columns ``outcome``, ``inference_geo`` and those of the token counts.
+    It reads the columns ``outcome``, ``inference_geo``, ``web_searches`` and those of the token
+    counts.
     """
     if prices is None:
         return f"NULL::{COST_TYPE}"
@@ -34,9 +35,20 @@ def cost_expression(prices: ModelPrices | None) -> str:
     if prices.step_tokens is not None and prices.above is not None:
         above = _by_geo(prices, prices.above)
         total = f"CASE WHEN {_PROMPT} > {prices.step_tokens} THEN {above} ELSE {total} END"
+    total = f"({total} + {search_units(prices)})"
     # Refused before any output: shown in the usage, not on the bill (fact sheet §4.1).
     free = f"outcome = {int(Outcome.REFUSED)} AND output_tokens = 0"
-    units = f"CASE WHEN {free} THEN 0 ELSE {total} END"
+    return in_usd(f"CASE WHEN {free} THEN 0 ELSE {total} END")
+
+
+def search_units(prices: ModelPrices) -> str:
+    """Return the SQL of what an answer's web searches cost, in units of 1e-12 USD."""
+    each = (prices.web_searches / 1000).scaleb(PLACES)
+    return f"web_searches::HUGEINT * {int(each.to_integral_value(rounding=ROUND_HALF_UP))}"
+
+
+def in_usd(units: str) -> str:
+    """Return the SQL of an amount in USD that is given in units of 1e-12 USD."""
     one = "0." + "1".rjust(PLACES, "0")
     return f"CAST(CAST({units} AS DECIMAL(26,0)) * CAST('{one}' AS DECIMAL(12,12)) AS {COST_TYPE})"
 

@@ -183,6 +183,7 @@ _ANSWER_COLUMNS: Final = {
     "model": "VARCHAR",
     "message_id": "VARCHAR",
     "inference_geo": "VARCHAR",
+    "web_searches": "UINTEGER",
     "batch_id": "VARCHAR",
     "ended_at": "TIMESTAMP",
     **dict.fromkeys(USAGE, "UINTEGER"),
@@ -223,7 +224,7 @@ def _rows_view(engine: Engine, sources: ResultSources, *, judged: bool) -> None:
           SELECT q.*, {result} AS result, {reason} AS invalid_reason,
             a.hash IS NOT NULL AS has_answer, a.stop_reason, a.text, a.content, a.error_type,
             a.error_message, a.model, a.message_id, a.inference_geo, a.batch_id, a.ended_at,
-            {usage}
+            coalesce(a.web_searches, 0) AS web_searches, {usage}
           FROM {ASKED} q
           LEFT JOIN {ANSWERS} a ON a.hash = q.digest AND a.submission = q.submission
           {join}

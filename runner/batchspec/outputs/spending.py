@@ -18,7 +18,7 @@ from typing import Any, Final
 from batchspec.api.catalogue import Catalogue
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.hindsight import Hindsight
-from batchspec.outputs.money import COST_TYPE, cost_expression
+from batchspec.outputs.money import COST_TYPE, cost_expression, in_usd, search_units
 from batchspec.plan.cost import ModelPrices, Rates
 from batchspec.plan.model import Outcome
 
@@ -71,6 +71,8 @@ class Sums:
     """What the same tokens would have cost without prompt caching."""
     usd_wasted: Decimal = Decimal(0)
     """The part spent on answers that were refused, cut short or invalid."""
+    usd_searches: Decimal = Decimal(0)
+    """The part spent on web searches, of which a batch takes nothing off."""
     unpriced: int = 0
     """Answers whose model has no price on record: they are in no sum of money."""
 
@@ -83,6 +85,7 @@ class Sums:
             usd=self.usd + other.usd,
             usd_uncached=self.usd_uncached + other.usd_uncached,
             usd_wasted=self.usd_wasted + other.usd_wasted,
+            usd_searches=self.usd_searches + other.usd_searches,
             unpriced=self.unpriced + other.unpriced,
         )
 
@@ -169,7 +172,7 @@ def spending(engine: Engine, asked: Sequence[Asked], catalogue: Catalogue) -> tu
     rows = engine.rows(f"""
         SELECT spec, model, day, key, count(*), count(*) FILTER ({usable}), coalesce(sum(usd), 0),
           coalesce(sum(usd_uncached), 0), coalesce(sum(usd) FILTER ({wasted}), 0),
-          count(*) FILTER (usd IS NULL), {sums}
+          coalesce(sum(usd_searches), 0), count(*) FILTER (usd IS NULL), {sums}
         FROM {_SOURCE} GROUP BY ALL ORDER BY ALL
     """)
     found: dict[tuple[str, str, dt.date, str], Sums] = {}
@@ -190,8 +193,9 @@ def _sums(row: Sequence[Any]) -> Sums:
         usd=Decimal(row[2]),
         usd_uncached=Decimal(row[3]),
         usd_wasted=Decimal(row[4]),
-        unpriced=row[5],
-        tokens=tuple(row[6:]),
+        usd_searches=Decimal(row[5]),
+        unpriced=row[6],
+        tokens=tuple(row[7:]),
     )
 
 
@@ -282,15 +286,17 @@ def _open(engine: Engine, asked: Sequence[Asked], pricing: Pricing) -> None:
     rows = ", ".join(_row(one) for one in asked)
     named = f"SELECT DISTINCT model FROM read_parquet([{files}]) WHERE model IS NOT NULL"
     models = sorted({row[0] for row in engine.rows(named)} | {one.model for one in asked})
-    usd = _by_model(models, pricing)
-    uncached = _by_model(models, lambda name: _flat_or_none(pricing(name)))
+    usd = _by_model(models, lambda name: cost_expression(pricing(name)))
+    uncached = _by_model(models, lambda name: cost_expression(_flat_or_none(pricing(name))))
+    searches = _by_model(models, lambda name: _searches(pricing(name)))
     engine.execute(f"""
         CREATE OR REPLACE VIEW {_SOURCE} AS
         SELECT *, CASE WHEN nothing THEN 0 ELSE {usd} END AS usd,
-          CASE WHEN nothing THEN 0 ELSE {uncached} END AS usd_uncached
+          CASE WHEN nothing THEN 0 ELSE {uncached} END AS usd_uncached,
+          CASE WHEN nothing THEN 0 ELSE {searches} END AS usd_searches
         FROM (
           SELECT s.spec, s.day, s.key, coalesce(a.model, s.model) AS model, a.outcome,
-            a.inference_geo, {", ".join(f"a.{name}" for name in TOKENS)},
+            a.inference_geo, a.web_searches, {", ".join(f"a.{name}" for name in TOKENS)},
             {" + ".join(f"a.{name}::HUGEINT" for name in TOKENS)} = 0 AS nothing
           FROM read_parquet([{files}]) a
           JOIN (VALUES {rows}) s(tag, spec, day, key, model) ON s.tag = a.submission
@@ -304,10 +310,12 @@ def _row(one: Asked) -> str:
     return f"({quote_literal(one.tag)}, {quote_literal(one.spec)}, {day}, {texts})"
 
 
-def _by_model(models: Iterable[str], pricing: Pricing) -> str:
-    cases = "".join(
-        f" WHEN {quote_literal(name)} THEN {cost_expression(pricing(name))}" for name in models
-    )
+def _searches(prices: ModelPrices | None) -> str:
+    return f"NULL::{COST_TYPE}" if prices is None else in_usd(search_units(prices))
+
+
+def _by_model(models: Iterable[str], amount: Callable[[str], str]) -> str:
+    cases = "".join(f" WHEN {quote_literal(name)} THEN {amount(name)}" for name in models)
     return f"CASE model{cases} ELSE NULL::{COST_TYPE} END"
 
 

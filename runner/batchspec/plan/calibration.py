@@ -61,6 +61,10 @@ class Calibration:
     """95 % of the answers have at most so many output tokens."""
     hit_rate: Decimal | None = None
     """Share of cacheable prefixes that came from the cache; None: nothing was cached."""
+    searches: Decimal = Decimal(0)
+    """Web searches of an answer, on average."""
+    most_searches: int = 0
+    """The most that one made."""
     answers: int = 0
     """How many answers were looked at."""
     counted: int = 0

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 
 BATCH_FACTOR = Decimal("0.5")
 """A batch halves every token category, cache writes and reads included (fact sheet §4.1)."""
+WEB_SEARCHES = Decimal(10)
+"""USD per 1,000 web searches; whether a batch halves it is not on record, so nothing is taken off
+(fact sheet §4.1)."""
+_THOUSAND = Decimal(1000)
 _MILLION = Decimal(1_000_000)
 
 
@@ -36,6 +40,8 @@ class ModelPrices:
     above: Rates | None = None
     geo: Mapping[str, Decimal] | None = None
     """Factor on every category by ``inference_geo``; None: the model refuses the parameter."""
+    web_searches: Decimal = WEB_SEARCHES
+    """USD per 1,000 web searches, in a batch too."""
 
     def rates_for(self, prompt_tokens: int) -> Rates:
         """Return the rates of a request with so many prompt tokens."""
@@ -69,6 +75,8 @@ class Usage(NamedTuple):
     """The part of ``output_tokens`` spent on thinking."""
     inference_geo: str | None = None
     """Where it ran; ``us`` costs 1.1 times as much (fact sheet §4.1)."""
+    web_searches: int = 0
+    """Searches of the web that the answer made; each costs by itself (fact sheet §4.1)."""
 
     @property
     def prompt_tokens(self) -> int:
@@ -106,7 +114,8 @@ def usage_cost(
         + usage.output_tokens * rates.output
     )
     factor = BATCH_FACTOR if batch else Decimal(1)
-    return total / _MILLION * factor * prices.geo_factor(geo)
+    searched = usage.web_searches * prices.web_searches / _THOUSAND
+    return total / _MILLION * factor * prices.geo_factor(geo) + searched
 
 
 def money(amount: Decimal | None, *, rounding: str = ROUND_HALF_UP) -> str | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
-from batchspec.plan.calibration import REQUEST_TOKENS, Calibration
-from batchspec.plan.cost import BATCH_FACTOR, Rates, money, schema_output_tokens
+from batchspec.plan.calibration import MANY, REQUEST_TOKENS, Calibration
+from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, Rates, money, schema_output_tokens
 from batchspec.plan.filesizes import file_notes, tool_tokens
 from batchspec.plan.hits import Shares
 from batchspec.plan.model import Estimate
@@ -104,15 +104,42 @@ def estimate(
     primer = job.primer and _pays(sizes, job, cold, primed)
     notes += _cache_notes(sizes, job, known, (cold if primer else usd, primed), primer=primer)
     usd = min(usd, primed) if primer else usd
+    searches, most_searches = _searches(sizes, job, known, job.prices)
     return replace(
         result,
         primer=primer,
-        usd=usd,
+        usd=usd + searches,
         usd_min=min(usd, low * factor),
-        usd_max=max(usd, high * factor),
-        usd_without_batch=usd / BATCH_FACTOR,
+        usd_max=max(usd, high * factor) + most_searches,
+        usd_without_batch=usd / BATCH_FACTOR + searches,
         notes=notes,
     )
+
+
+def _searches(
+    sizes: Sizes, job: Job, known: Calibration, prices: ModelPrices
+) -> tuple[Decimal, Decimal]:
+    """Return the expected and the highest price of web searches; see `unbounded_note`."""
+    if not job.searches_web:
+        return Decimal(0), Decimal(0)
+    each = sizes.requests * prices.web_searches / 1000
+    most = Decimal(known.most_searches if job.most_searches is None else job.most_searches)
+    return each * min(known.searches, most), each * most
+
+
+def unbounded_note(job: Job, known: Calibration) -> str:
+    """Say what of server tools the highest price leaves out; empty: nothing, or it was measured."""
+    if not job.server_tools or known.answers >= MANY:
+        return ""
+    text = (
+        f"What the API's own tools read ({', '.join(job.server_tools)}) becomes part of the prompt"
+        " and is paid as input; no fact says how much that is, so the highest price leaves it out."
+    )
+    if not job.searches_web:
+        return text
+    if job.most_searches is None:
+        return f"{text} It leaves out the fees of web searches, too; `max_uses` limits them."
+    return f"{text} It counts {job.most_searches:,} web searches a request."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,5 +78,10 @@ class Job:
     """One request may be sent first, alone, when that pays."""
     tool_tokens: int = 0
     """Tokens that the API adds to a request with tools (fact sheet §4.1)."""
+    server_tools: tuple[str, ...] = ()
+    """Tools that the API runs: nobody knows how much they add to a prompt."""
+    searches_web: bool = False
+    most_searches: int | None = None
+    """So many web searches a request makes at most; None: nothing limits them."""
     notes: tuple[str, ...] = ()
     """Remarks made while the prompt was compiled."""

@@ -24,7 +24,7 @@ BREAKDOWNS: dict[str, Callable[[Group], str]] = {
     "key": lambda group: group.key or "(unknown)",
 }
 """What the sums are broken down by, in the order in which they are shown."""
-_MONEY = ("usd", "usd_uncached", "usd_wasted")
+_MONEY = ("usd", "usd_uncached", "usd_wasted", "usd_searches")
 _WHOLE = "\u00a0"
 """A blank at which no line ends."""
 _UNFORMATTED = "=+-@\t\r"
@@ -83,7 +83,9 @@ def _head(spending: Spending, sums: Sums) -> Iterator[str]:
     cached = any(sums.token(name) for name in ("cache_read", "cache_write_5m", "cache_write_1h"))
     word = "saved" if saved >= 0 else "cost more than it saved, by"
     caching = f"prompt caching {word} {money(abs(saved))}" if cached else "nothing was cached"
-    yield f"The batch discount saved {money(sums.usd)}; {caching}."
+    yield f"The batch discount saved {money(sums.usd - sums.usd_searches)}; {caching}."
+    if sums.usd_searches:
+        yield f"{money(sums.usd_searches)} went to web searches, which no batch makes cheaper."
     if sums.usd_wasted:
         yield f"{money(sums.usd_wasted)} went to refused, truncated and invalid answers."
     if sums.unpriced:
@@ -173,7 +175,7 @@ def _sums_json(sums: Sums) -> dict[str, Any]:
         "succeeded": sums.succeeded,
         **dict(zip(TOKENS, sums.tokens, strict=True)),
         **{name: _text(getattr(sums, name)) for name in _MONEY},
-        "usd_without_batch": _text(2 * sums.usd),
+        "usd_without_batch": _text(2 * sums.usd - sums.usd_searches),
         "unpriced": sums.unpriced,
     }
 

@@ -246,6 +246,8 @@ THEMES: tuple[Theme, ...] = (
         ("name-clash", "A variable is named like a column.", "Rename the variable."),
         ("size-unknown?", "The plan does not know how large pictures or documents are.",
          "Say it in `assume`, use files of the project, or `plan --count-tokens`."),
+        ("cost-unbounded?", "The highest price leaves out what tools of the API read.",
+         "Limit them with `max_uses`; answers make the estimate."),
         ("null-in-prompt?", "A missing value stands in prompts as the word None.",
          'Write `{{ column or "" }}`, or leave such items out.'),
         ("render-failed", "A template fails for an item, or writes nothing.",

@@ -331,6 +331,8 @@ class Prices(Record):
     cache_write_5m: Decimal | None = None
     cache_write_1h: Decimal | None = None
     cache_read: Decimal | None = None
+    web_searches: Decimal | None = None
+    """USD per 1,000 of them, in a batch."""
 
 
 class Emulator(Record):

@@ -20,6 +20,16 @@ def family(tool: dict[str, Any]) -> str:
     return _DATE.sub("", str(tool.get("type", "custom")))
 
 
+def server_tools(params: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Return the tools that the API runs itself: what they find becomes part of the prompt."""
+    tools = params.get("tools")
+    return tuple(
+        tool
+        for tool in (tools if isinstance(tools, list) else ())
+        if isinstance(tool, dict) and family(tool) not in CLIENT_FAMILIES | {"custom"}
+    )
+
+
 def client_tools(params: dict[str, Any]) -> tuple[str, ...]:
     """Return the names of the tools that the API does not run itself, as far as they have names.
 

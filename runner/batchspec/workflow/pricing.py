@@ -15,7 +15,7 @@ from batchspec.inputs.engine import Engine
 from batchspec.outputs.calibration import calibrate
 from batchspec.plan.baseline import Baseline, read_baseline
 from batchspec.plan.calibration import MANY, Calibration, Told, by_count
-from batchspec.plan.estimate import estimate, estimate_chars
+from batchspec.plan.estimate import estimate, estimate_chars, unbounded_note
 from batchspec.plan.filesizes import (
     all_measured,
     expected_weights,
@@ -33,6 +33,7 @@ from batchspec.prompt.unsized import Unsized, named
 from batchspec.spec.facts import CHARS_PER_TOKEN, UNBOUNDED
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
+from batchspec.spec.tools import family, server_tools
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.collect import answer_files
@@ -81,7 +82,8 @@ class Pricing:
         priced = estimate(sizes, job, known, highest)
         if items.requests:
             priced = replace(priced, notes=(*priced.notes, *self._measured()))
-        return priced, self._doubts(sizes, job, known)
+        doubts = tuple(self._warning(*told) for told in self._doubts(sizes, job, known))
+        return priced, doubts
 
     def _measured(self) -> tuple[str, ...]:
         """Say how far the spec's last plan was off."""
@@ -91,25 +93,43 @@ class Pricing:
         told = hindsights(self.session, self.engine, self.reader, [name])
         return tuple(one.note() for one in told)
 
-    def _doubts(self, sizes: Sizes, job: Job, known: Calibration) -> tuple[Problem, ...]:
-        if not sizes.unsized or all_measured(sizes, known):
-            return ()
-        return (
-            Problem(
-                code="size-unknown",
-                summary="prompts show files whose size the plan does not know",
-                detail=f"{file_summary(sizes, job, known)} Say in `assume` how large they usually"
-                " are, or have some requests counted by the API with `batchspec plan --count-tokens"
-                f" {MANY}`.",
-                severity=Severity.WARNING,
-                where=self.loaded.document.place(("prompt",), key=True),
-            ),
+    def _doubts(
+        self, sizes: Sizes, job: Job, known: Calibration
+    ) -> Iterator[tuple[str, str, str, str]]:
+        """Yield code, place, summary and detail of what the highest price cannot be sure of."""
+        advice = (
+            "Say in `assume` how large they usually are, or have some requests counted by the API"
+            f" with `batchspec plan --count-tokens {MANY}`."
+        )
+        if sizes.unsized and not all_measured(sizes, known):
+            yield (
+                "size-unknown",
+                "prompt",
+                "prompts show files whose size the plan does not know",
+                f"{file_summary(sizes, job, known)} {advice}",
+            )
+        if sizes.requests and (note := unbounded_note(job, known)):
+            yield (
+                "cost-unbounded",
+                "params",
+                "the highest price does not cover what tools of the API read",
+                f"{note} {MANY} answers of this spec make the estimate.",
+            )
+
+    def _warning(self, code: str, place: str, summary: str, detail: str) -> Problem:
+        where = self.loaded.document.place((place,), key=True)
+        return Problem(
+            code=code, summary=summary, detail=detail, severity=Severity.WARNING, where=where
         )
 
     def _job(self) -> Job:
         spec, renderer, catalogue = self.loaded.spec, self.renderer, self.session.catalogue
         geo, prices = spec.params.get("inference_geo"), catalogue.prices(spec.model)
         known = prices is None or prices.knows(geo)
+        tools = server_tools(spec.params)
+        searching = [tool for tool in tools if family(tool) == "web_search"]
+        uses = [tool.get("max_uses") for tool in searching]
+        limits = [use for use in uses if isinstance(use, int)]
         facts, group = catalogue.facts().get(spec.model), renderer.grouping
         return Job(
             max_tokens=spec.max_tokens,
@@ -127,6 +147,9 @@ class Pricing:
             min_cache_tokens=None if facts is None else facts.min_cache_tokens,
             schema=renderer.sent_schema or renderer.form.schema,
             primer=self.waits and spec.primer == "auto",
+            server_tools=tuple(family(tool) for tool in tools),
+            searches_web=bool(searching),
+            most_searches=None if len(limits) < len(uses) else sum(limits),
             tool_tokens=_tool_tokens(spec.params, catalogue.model(spec.model)),
             notes=(
                 *renderer.notes,

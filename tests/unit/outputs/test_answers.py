@@ -60,6 +60,7 @@ def test_rows_come_back_as_they_went_in(tmp_path: Path) -> None:
             "cache_read": 0,
             "thinking_tokens": 0,
             "inference_geo": "us",
+            "web_searches": 0,
             "batch_id": "msgbatch_1",
             "ended_at": dt.datetime(2026, 11, 23, 1, 0),  # noqa: DTZ001 - Parquet keeps UTC without a zone
             "submission": "abcdefgh",

@@ -83,6 +83,18 @@ def test_answers_without_their_requests_tell_of_the_output_only(
     assert found == Calibration(output_tokens=Decimal(10), output_percentile=10, answers=1)
 
 
+def test_web_searches_are_counted(engine: Engine, tmp_path: Path) -> None:
+    """Each costs by itself, so their number is part of the next estimate."""
+    path = answered(
+        tmp_path,
+        Usage(input_tokens=1, web_searches=4),
+        Usage(input_tokens=1),
+        Usage(input_tokens=1, web_searches=1),
+    )
+    found = calibrate(engine, [path], {}, OLD)
+    assert (found.searches, found.most_searches) == (Decimal("1.67"), 4)
+
+
 def test_files_of_unknown_size_are_told_apart_from_text(engine: Engine, tmp_path: Path) -> None:
     """Text is judged where it stands alone; the rest of the other prompts is their files'."""
     used = [108, 108 + 1000, 108 + 2 * 1600, 108 + 1300 + 5000]

@@ -51,7 +51,7 @@ def test_succeeded_line_with_full_usage() -> None:
         "cache_creation": {"ephemeral_5m_input_tokens": 7, "ephemeral_1h_input_tokens": 5200},
         "output_tokens": 37,
         "output_tokens_details": {"thinking_tokens": 5},
-        "server_tool_use": None,
+        "server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 1},
         "service_tier": "batch",
         "inference_geo": "us",
     }
@@ -64,6 +64,7 @@ def test_succeeded_line_with_full_usage() -> None:
         cache_read=9,
         thinking_tokens=5,
         inference_geo="us",
+        web_searches=3,
     )
     assert (found.kind, found.stop_reason, found.text) == ("succeeded", "end_turn", "hi")
     assert (found.model, found.message_id) == ("claude-haiku-4-5-20251001", "msg_1")

@@ -38,6 +38,7 @@ def priced(
             "cache_write_5m",
             "cache_write_1h",
             "cache_read",
+            "web_searches",
         )
     )
     where = "NULL::VARCHAR" if geo is None else f"'{geo}'"
@@ -59,6 +60,7 @@ TOKENS = st.integers(0, 200_000) | st.sampled_from([0, 1, 100_000, 100_001, 2**3
         cache_write_5m=TOKENS,
         cache_write_1h=TOKENS,
         cache_read=TOKENS,
+        web_searches=st.integers(0, 50),
     ),
     outcome=st.sampled_from([Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.TRUNCATED]),
     geo=st.sampled_from([None, "us", "global", "mars"]),

@@ -44,6 +44,8 @@ HAIKU_55 = ModelPrices(
         (Usage(input_tokens=100_000, output_tokens=10), {}, "0.0050025"),
         (Usage(input_tokens=100_001, output_tokens=10), {}, "0.02501275"),
         (Usage(input_tokens=1, cache_read=60_000, cache_write_1h=40_000), {}, "0.02150025"),
+        (Usage(input_tokens=50_000, web_searches=3), {}, "0.0325"),
+        (Usage(input_tokens=50_000, web_searches=3), {"geo": "us"}, "0.03275"),
         (Usage(input_tokens=500), {"refused": True}, "0"),
         (Usage(input_tokens=50_000, output_tokens=1000), {"refused": True}, "0.00275"),
     ],

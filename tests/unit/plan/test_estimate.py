@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from batchspec.plan.calibration import Calibration, FileUse, Told, by_count
 from batchspec.plan.cost import ModelPrices, Rates, money
-from batchspec.plan.estimate import COLD_BATCH_NOTE, estimate, estimate_chars
+from batchspec.plan.estimate import COLD_BATCH_NOTE, estimate, estimate_chars, unbounded_note
 from batchspec.plan.filesizes import (
     all_measured,
     expected_files,
@@ -303,3 +303,40 @@ def test_requests_that_show_both_kinds_tell_of_both_alike() -> None:
     other = by_count(Calibration(), [*both, Told(350, 108 + 1000, 0, 1)], "old")
     assert other.images == FileUse(mean=Decimal(3000), most=4000, requests=2)
     assert "times" not in " ".join(pooled.notes())
+
+
+SEARCHING = replace(JOB, server_tools=("web_search",), searches_web=True)
+
+
+@pytest.mark.parametrize(
+    ("job", "known", "expected", "most"),
+    [
+        (replace(SEARCHING, most_searches=3), Calibration(), "0", "0.30"),
+        (SEARCHING, Calibration(), "0", "0"),
+        (SEARCHING, Calibration(searches=Decimal("1.5"), most_searches=4), "0.15", "0.40"),
+        (JOB, Calibration(searches=Decimal("1.5"), most_searches=4), "0", "0"),
+    ],
+)
+def test_web_searches_are_priced(job: Job, known: Calibration, expected: str, most: str) -> None:
+    """A cent each, with no batch discount: as many as answers made, and at most as allowed."""
+    sizes = Sizes(requests=10, chars=3500)
+    found, plain = estimate(sizes, job, known), estimate(sizes, JOB)
+    assert found.usd is not None
+    assert found.usd_max is not None
+    assert found.usd_without_batch is not None
+    assert plain.usd is not None
+    assert plain.usd_max is not None
+    assert found.usd - plain.usd == Decimal(expected)
+    assert found.usd_max - plain.usd_max == Decimal(most)
+    assert found.usd_without_batch == 2 * plain.usd + Decimal(expected)
+
+
+def test_what_server_tools_read_is_told_until_it_was_measured() -> None:
+    """No fact bounds it, so the highest price says what it leaves out."""
+    assert unbounded_note(JOB, Calibration()) == ""
+    assert "web searches, too" in unbounded_note(SEARCHING, Calibration())
+    limited = unbounded_note(replace(SEARCHING, most_searches=3), Calibration())
+    assert limited.endswith("It counts 3 web searches a request.")
+    fetching = replace(JOB, server_tools=("web_fetch", "code_execution"))
+    assert "read (web_fetch, code_execution) becomes" in unbounded_note(fetching, Calibration())
+    assert unbounded_note(SEARCHING, Calibration(answers=30)) == ""
