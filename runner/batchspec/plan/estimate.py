@@ -67,7 +67,10 @@ def estimate(
     known = calibration or Calibration()
     shares = _shares(sizes, job, known)
     guesses = [_guess(part, job, known, shares) for part in _classes(sizes)]
-    longest = [_guess(part, job, known, shares) for part in _classes(highest or sizes)]
+    least, most = known.spread()
+    written = _written(job, known, most)
+    margin = replace(shares, margin=most)
+    longest = [_guess(part, written, known, margin) for part in _classes(highest or sizes)]
     notes = (
         *job.notes,
         *shares.notes(job.group_name),
@@ -84,7 +87,6 @@ def estimate(
     if job.prices is None:
         return replace(result, notes=(*notes, "The price of this model is unknown."))
     rates = (job.prices.rates, job.prices.above or job.prices.rates)
-    least, most = known.spread()
     hits = HIT_RATE if known.hit_rate is None else known.hit_rate
     factor = BATCH_FACTOR * job.prices.geo_factor(job.geo)
     priced = list(zip(guesses, rates, strict=True))
@@ -95,7 +97,7 @@ def estimate(
     low = sum((g.least(least).usd(r, job, at(BEST_HIT_RATE)) for g, r in priced), Decimal(0))
     high = sum(
         (
-            guess.most(most, job).usd(r, job, at(Decimal(0)), job.dearest_ttl)
+            guess.most(most, job).usd(r, written, at(Decimal(0)), job.dearest_ttl)
             for guess, r in zip(longest, rates, strict=True)
         ),
         Decimal(0),
@@ -114,6 +116,17 @@ def estimate(
         usd_without_batch=usd / BATCH_FACTOR + searches,
         notes=notes,
     )
+
+
+def _written(job: Job, known: Calibration, most: Decimal) -> Job:
+    """Return the job with the prefix that may be long enough to be written to the cache."""
+    if job.short_prefix is None:
+        return job
+    chars, ttl = job.short_prefix
+    tokens = chars * known.input_ratio / CHARS_PER_TOKEN[job.tokenizer] * most
+    if tokens < (job.min_cache_tokens or 0):
+        return job
+    return replace(job, prefix_chars=chars, cache_ttl=ttl)
 
 
 def _searches(

@@ -19,11 +19,13 @@ class Shares:
     """Tokens of a request, on average, that only its group shares."""
     minimum: int | None
     """Shortest prefix that the model caches; None: not on record."""
+    margin: Decimal = Decimal(1)
+    """So many times as long as guessed a prefix may be."""
 
     @property
     def cached(self) -> Decimal:
         """Tokens of a request that its group keeps in the cache."""
-        short = self.shared + self.marked < (self.minimum or 0)
+        short = (self.shared + self.marked) * self.margin < (self.minimum or 0)
         return Decimal(0) if short or not self.groups else self.marked
 
     def hits(self, rate: Decimal, of_group: Decimal | None = None) -> tuple[Decimal, Decimal]:

@@ -59,6 +59,9 @@ class Job:
     """Characters of the shared prefix before the cache breakpoint."""
     cache_ttl: Literal["5m", "1h"] | None = None
     """None: no breakpoint is placed."""
+    short_prefix: tuple[int, Literal["5m", "1h"]] | None = None
+    """Characters and lifetime of a marked prefix that seems too short to be cached; the tokens may
+    be more than their guess."""
     group_ttl: Literal["5m", "1h"] | None = None
     """Lifetime of the breakpoint behind values of the item; None: there is none."""
     group_name: str = ""

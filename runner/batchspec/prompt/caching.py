@@ -50,6 +50,8 @@ class Breakpoint:
     """Every segment that carries ``cache_control``, in order."""
     notes: tuple[str, ...] = ()
     """Why there is none, for the plan's reader."""
+    short: tuple[int, Ttl] | None = None
+    """Characters and lifetime of a marked prefix that seems too short for the model to cache it."""
 
     def control(self, place: Place) -> dict[str, str] | None:
         """Return the value of a segment's ``cache_control``; None: it has none."""
@@ -108,10 +110,10 @@ def _marked(
     """Return the author's breakpoints, of which the last one behind what all share decides."""
     last = within[-1].place
     complaint = _too_short(within, facts)
+    chars = sum(segment.chars or 0 for segment in within)
     if complaint is not None:
         note = f"{complaint} The breakpoint behind {block_name(last)} has no effect."
-        return Breakpoint(marks=own, notes=(note,))
-    chars = sum(segment.chars or 0 for segment in within)
+        return Breakpoint(marks=own, notes=(note,), short=(chars, dict(own)[last]))
     return Breakpoint(place=last, ttl=dict(own)[last], prefix_chars=chars, marks=own)
 
 

@@ -75,6 +75,8 @@ class Renderer:
     """Characters of the cacheable prefix; 0 without a breakpoint."""
     cache_ttl: Ttl | None
     """None: no breakpoint."""
+    short_prefix: tuple[int, Ttl] | None
+    """Characters and lifetime of a marked prefix that seems too short for the model to cache it."""
     dearest_ttl: Ttl | None
     """The longest lifetime of all breakpoints, the author's included; None: there is none."""
     grouping: Grouping | None
@@ -106,6 +108,7 @@ class Renderer:
         self._document = plan.document
         self.prefix_chars = plan.breakpoint.prefix_chars
         self.cache_ttl = plan.breakpoint.ttl
+        self.short_prefix = plan.breakpoint.short
         self.notes = (*_samples_note(plan.spec.samples), *plan.schema.notes, *plan.breakpoint.notes)
         self.columns_used = tuple(sorted(plan.columns_used()))
         self._pieces = tuple(pieces)

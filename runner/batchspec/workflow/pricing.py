@@ -138,6 +138,7 @@ class Pricing:
             geo=geo,
             prefix_chars=renderer.prefix_chars,
             cache_ttl=renderer.cache_ttl,
+            short_prefix=renderer.short_prefix,
             group_ttl=None if group is None else group.ttl,
             group_name="" if group is None else block_name(group.place),
             dearest_ttl=renderer.dearest_ttl,

@@ -340,3 +340,29 @@ def test_what_server_tools_read_is_told_until_it_was_measured() -> None:
     fetching = replace(JOB, server_tools=("web_fetch", "code_execution"))
     assert "read (web_fetch, code_execution) becomes" in unbounded_note(fetching, Calibration())
     assert unbounded_note(SEARCHING, Calibration(answers=30)) == ""
+
+
+def test_a_marked_prefix_that_may_be_long_enough_is_paid_as_written_at_most() -> None:
+    """The guess says too short, and a quarter more is not: the highest price takes the write."""
+    sizes = Sizes(requests=10, chars=10 * 14_000)
+    short = replace(JOB, min_cache_tokens=4096, short_prefix=(13_000, "1h"), dearest_ttl="1h")
+    plain, found = estimate(sizes, JOB), estimate(sizes, short)
+    assert found.usd == plain.usd
+    assert found.usd_max is not None
+    assert plain.usd_max is not None
+    extra = 10 * 13_000 / Decimal("3.5") * Decimal("1.25") / 2_000_000
+    assert abs(found.usd_max - plain.usd_max - extra) < Decimal("1e-12")
+    shorter = replace(short, short_prefix=(11_000, "1h"))
+    assert estimate(sizes, shorter).usd_max == plain.usd_max
+
+
+def test_a_group_that_may_be_long_enough_is_paid_as_written_at_most() -> None:
+    """The same behind values of the item."""
+    job = replace(JOB, group_ttl="1h", group_name="block 1", min_cache_tokens=1000)
+    sizes = Sizes(requests=10, chars=10 * 14_000, groups=2, marked_chars=10 * 3_000)
+    plain, found = estimate(sizes, replace(job, group_ttl=None)), estimate(sizes, job)
+    assert found.usd == plain.usd
+    assert found.usd_max is not None
+    assert plain.usd_max is not None
+    extra = 10 * 3_000 / Decimal("3.5") * Decimal("1.25") / 2_000_000
+    assert abs(found.usd_max - plain.usd_max - extra) < Decimal("1e-12")
