@@ -28,6 +28,7 @@ _USAGE: Final = pa.struct(
         ),
         "output_tokens_details": pa.struct({"thinking_tokens": _COUNT}),
         "inference_geo": pa.string(),
+        "server_tool_use": pa.struct({"web_search_requests": _COUNT}),
     }
 )
 _BLOCK: Final = pa.struct({"type": pa.string(), "text": pa.string(), "citations": pa.null()})
@@ -120,6 +121,7 @@ def _usage(result: Any) -> dict[str, Any]:
         "cache_read": count("cache_read_input_tokens"),
         "thinking_tokens": count("output_tokens_details", "thinking_tokens"),
         "inference_geo": field("inference_geo"),
+        "web_searches": count("server_tool_use", "web_search_requests"),
     }
 
 

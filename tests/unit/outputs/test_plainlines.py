@@ -37,7 +37,9 @@ USAGE: dict[str, st.SearchStrategy[Any]] = {
     "cache_creation": st.none() | st.fixed_dictionaries({}, optional=SPLIT),
     "output_tokens_details": st.none() | st.fixed_dictionaries({"thinking_tokens": COUNT}),
     "inference_geo": st.none() | TEXT,
-    "server_tool_use": ODD,
+    "server_tool_use": st.none()
+    | st.fixed_dictionaries({}, optional={"web_search_requests": COUNT, "more": ODD}),
+    "speed": ODD,
 }
 BLOCK = {"type": st.just("text"), "text": TEXT, "citations": st.none(), "more": ODD}
 CONTENT = {"content": st.fixed_dictionaries(BLOCK).map(lambda block: [block])}
