@@ -58,7 +58,7 @@ def command(name: str) -> Iterator[str]:
     for word in (*known.arguments, *known.options):
         if word.flags == ("-h", "--help"):
             continue
-        value = f"{{{','.join(word.choices)}}}" if word.choices else word.metavar
+        value = word.metavar or (f"{{{','.join(word.choices)}}}" if word.choices else "")
         flags = rf"\fB{roff(', '.join(word.flags))}\fR " if word.flags else ""
         yield ".TP"
         yield (rf"{flags}\fI{roff(value)}\fR" if value else flags).strip()
