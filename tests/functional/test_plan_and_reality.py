@@ -47,8 +47,8 @@ KINDS = {
     "tool": f"prompt: {{user: [{ASK}]}}\nparams: {{tools: [{TOOL}], tool_choice: {{type: none}}}}\n",
     "schema": f"prompt: {{user: [{ASK}, {{text: '{{{{ body }}}}'}}]}}\nresponse: {{schema: {SCHEMA}}}\n",
     "cached": 'prompt: {system: {file: data/long.md}, user: "{{ say }} {{ id }}"}\n',
-    "cached-5m": 'cache: 5m\nprompt: {system: {file: data/long.md}, user: "{{ say }} {{ id }}!"}\n',
-    "cached-groups": f'cache: "off"\nprompt: {{user: [{{text: "{{{{ id % 3 }}}} {LONG}", cache: 1h}}, {ASK}]}}\n',
+    "cached-5m": 'cache: 5m\nprompt: {system: {file: data/other.md}, user: "{{ say }} {{ id }}!"}\n',
+    "cached-groups": f'cache: "off"\nprompt: {{user: [{{text: "{{{{ say }}}} {{{{ id % 3 }}}} {LONG}", cache: 1h}}, {ASK}]}}\n',
     "never-cached": f'cache: "off"\nprompt: {{user: [{{text: "{{{{ id }}}} {{{{ say }}}} {LONG}", cache: true}}, {ASK}]}}\n',
 }  # fmt: skip
 ITEMS = 32
@@ -81,6 +81,7 @@ def folder(project: MakeProject, emulator: MakeEmulator) -> Folder:
             "data/rows.csv": rows("Say"),
             "data/turns.jsonl": turns,
             "data/long.md": LONG,
+            "data/other.md": f"Others. {LONG}",
             **{f"data/{number}.png": png(200 + 300 * number) for number in range(3)},
             **{f"data/{number}.pdf": pdf(1 + number) for number in range(2)},
         }
@@ -156,7 +157,10 @@ def test_plans_agree_with_what_is_used(folder: Folder) -> None:
     assert [name for name, one in first.items() if not one.below_most] == []
     notes = json.dumps(first["never-cached"].estimate["notes"])
     assert "can never hit" in notes
+    # Other rows, and other prefixes: one that an earlier run left in the cache would cost less.
     folder.write("data/rows.csv", rows("Tell"))
+    folder.write("data/long.md", f"Again. {LONG}")
+    folder.write("data/other.md", f"Again, others. {LONG}")
     second = compared(folder)
     assert [name for name, one in second.items() if not one.within] == []
     far = {

@@ -20,7 +20,9 @@ from batchspec.spec.facts import CHARS_PER_TOKEN
 
 HIT_RATE = Decimal("0.3")
 """The low end of the documented 30 to 98 % cache hits in batches (fact sheet §5)."""
-BEST_HIT_RATE = Decimal("0.98")
+WARM = (Decimal(1), Decimal(1))
+"""The hits of a run whose prefixes are all in the cache already: an earlier run, or another spec,
+may have written them within their lifetime."""
 PRIMED_HIT_RATE = Decimal("0.9")
 """After a one-request primer batch; later batches then hit reliably (fact sheet §5)."""
 PRIMER_SHARE = Decimal("0.95")
@@ -94,7 +96,7 @@ def estimate(
     at = shares.hits
     usd = sum((g.usd(r, job, at(hits)) for g, r in priced), Decimal(0)) * factor
     primed = sum((g.usd(r, job, at(PRIMED_HIT_RATE, hits)) for g, r in priced), Decimal(0)) * factor
-    low = sum((g.least(least).usd(r, job, at(BEST_HIT_RATE)) for g, r in priced), Decimal(0))
+    low = sum((g.least(least).usd(r, job, WARM) for g, r in priced), Decimal(0))
     high = sum(
         (
             guess.most(most, job).usd(r, written, at(Decimal(0)), job.dearest_ttl)

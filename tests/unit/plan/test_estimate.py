@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchspec.plan.calibration import Calibration, FileUse, Told, by_count
-from batchspec.plan.cost import ModelPrices, Rates, money
+from batchspec.plan.cost import ModelPrices, Rates, Usage, money, usage_cost
 from batchspec.plan.estimate import COLD_BATCH_NOTE, estimate, estimate_chars, unbounded_note
 from batchspec.plan.filesizes import (
     all_measured,
@@ -205,6 +205,23 @@ def test_tools_add_to_a_guess_and_not_to_what_was_counted() -> None:
     assert estimate(sizes, tools).input_tokens == 1080 + 4960
     known = Calibration(input_ratio=Decimal("1.5"), answers=50)
     assert estimate(sizes, tools, known) == estimate(sizes, JOB, known)
+
+
+@pytest.mark.parametrize("answers", [0, 100])
+def test_a_prefix_that_is_in_the_cache_already_costs_no_less_than_at_least(answers: int) -> None:
+    """An earlier run may have written it: then not even the first request does."""
+    job = replace(JOB, prefix_chars=31_500, cache_ttl="1h", primer=True)
+    known = Calibration(
+        answers=answers,
+        input_ratio=Decimal(1),
+        output_tokens=Decimal(1) if answers else None,
+        hit_rate=Decimal("0.97") if answers else None,
+    )
+    found = estimate(Sizes(requests=32, chars=32 * 35_000), job, known)
+    warm = usage_cost(Usage(input_tokens=1000, cache_read=9000, output_tokens=1), HAIKU)
+    assert found.usd_min is not None
+    assert warm is not None
+    assert found.usd_min <= 32 * warm
 
 
 PRIMED = replace(JOB, prefix_chars=31_500, cache_ttl="1h", primer=True)
