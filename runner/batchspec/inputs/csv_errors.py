@@ -18,6 +18,12 @@ _CONVERT: Final = re.compile(
     re.DOTALL,
 )
 _SNIFF: Final = re.compile(r'Error when sniffing file "(?P<path>.*?)"')
+_INVALID: Final = "state machine reached an invalid state"
+_UNEVEN: Final = (
+    "a line has more fields or fewer than the header, a quote is not closed, or some lines end in"
+    " CR LF and others in LF. A field that holds the separator or a line break stands in quotes,"
+    ' a quote inside is written "", and all lines end alike.'
+)
 _ENDS: Final = re.compile(r"\n\s*\n|\nPossible |\n {2}file = ")
 _LONGEST: Final = 200
 
@@ -26,19 +32,15 @@ def csv_words(message: str) -> str:
     """Return a message of DuckDB; of a CSV file, in our own words."""
     sniffed = _SNIFF.search(message)
     if sniffed is not None:
-        return (
-            f"{_name(sniffed['path'])} is not a CSV file with equal numbers of fields: a line has"
-            " more or fewer than the header, or a quote is not closed. A field that holds the"
-            ' separator or a line break stands in quotes, and a quote inside is written "".'
-        )
+        return f"{_name(sniffed['path'])} is not a CSV file as RFC 4180 has it: {_UNEVEN}"
+    path = _FILE.search(message)
+    name = "the file" if path is None else _name(path["path"])
+    if _INVALID in message:
+        return f"{name} is not a CSV file as RFC 4180 has it: {_UNEVEN}"
     found = _LINE.search(message)
     if found is None:
         return message
-    path = _FILE.search(message)
-    where = (
-        f"Line {int(found['line']):,} of {'a CSV file' if path is None else _name(path['path'])}"
-    )
-    return f"{where} cannot be read: {_reason(found['rest'])}"
+    return f"Line {int(found['line']):,} of {name} cannot be read: {_reason(found['rest'])}"
 
 
 def _reason(rest: str) -> str:

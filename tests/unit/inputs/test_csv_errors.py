@@ -25,8 +25,10 @@ MANY = "".join(f"{n},a\n" for n in range(30_000))
             f"id,text\n{MANY}x,b\n".encode(),
             'Line 30,002 of d.csv cannot be read: "x" in the column id is no BIGINT.',
         ),
+        (b"id,text\r\n1,a\n2,b\r\n", "d.csv is not a CSV file as RFC 4180 has it: "),
+        (f"id,text\n{MANY}2,b\r\n".encode(), "some lines end in CR LF and others in LF."),
     ],
-    ids=["fields", "quote", "encoding", "type"],
+    ids=["fields", "quote", "encoding", "type", "line ends", "late line end"],
 )
 def test_a_broken_csv_file_is_told_of_in_plain_words(
     tmp_path: Path, data: bytes, words: str
@@ -52,7 +54,7 @@ def test_what_no_dialect_fits_is_told_without_the_search() -> None:
         "Possible fixes:\n* Enable ignore errors (ignore_errors=true)"
     )
     words = csv_words(message)
-    assert words.startswith("d.csv is not a CSV file with equal numbers of fields: ")
+    assert words.startswith("d.csv is not a CSV file as RFC 4180 has it: ")
     assert not any(word in words for word in ("Possible", "ignore_errors", "/home"))
 
 
