@@ -96,8 +96,8 @@ def _show_json(result: Result, terminal: Terminal) -> None:
         terminal.data_json(problems_json(result.problems))
         return
     terminal.data_json(result.json)
-    told = result.exit_code == PROBLEMS and "problems" in result.json
-    if result.problems and not told:
+    told = isinstance(result.json, dict) and "problems" in result.json
+    if result.problems and not (told and result.exit_code == PROBLEMS):
         terminal.note(problems_text(result.problems))
 
 

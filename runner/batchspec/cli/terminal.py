@@ -147,11 +147,16 @@ class Terminal:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
 
     def data_json(self, value: Any) -> None:
-        """Write a value, or JSON text, to stdout as one JSON document."""
+        """Write a value, JSON text, or pieces of JSON text, to stdout as one JSON document."""
+        import collections.abc  # noqa: PLC0415 - as below
         import json  # noqa: PLC0415 - text output needs no JSON
 
         from batchspec.report.hygiene import harmless_json  # noqa: PLC0415 - as above
 
+        if isinstance(value, collections.abc.Iterator):
+            for piece in value:
+                self.data(harmless_json(piece))
+            return
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
         self.data(harmless_json(text).rstrip("\n") + "\n")
 

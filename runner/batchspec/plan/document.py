@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
@@ -29,6 +30,8 @@ from batchspec.spec.environments import Environment
 from batchspec.spec.model import Sample
 
 FORMAT_VERSION = 1
+_AT_ONCE = 1000
+"""So many changes become text at once."""
 _REASONS = (
     Reason.NEW,
     Reason.INPUT,
@@ -103,8 +106,11 @@ def document_digest(document: Mapping[str, Any]) -> str:
     Plans hold no fractions but as text and only ASCII keys, so sorted compact JSON is RFC 8785.
     """
     rest = {key: value for key, value in document.items() if key != "digest"}
-    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"sha256:{hashlib.sha256(_canonical(rest).encode()).hexdigest()}"
+
+
+def _canonical(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def own_digest(plan: Plan) -> str:
@@ -125,6 +131,39 @@ def encode(document: Mapping[str, Any]) -> bytes:
     return orjson.dumps(
         {**document, "specs": specs}, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )
+
+
+def encoded_plan(plan: Plan) -> Iterator[bytes]:
+    """Yield the bytes of ``encode(plan_document(plan))``, with memory for a few changes only."""
+    place = secrets.token_hex()  # which no text of a plan can know
+    document = plan_document(plan, 0)
+    del document["digest"]
+    for part, spec in zip(document["specs"], plan.specs, strict=True):
+        part["changes"] = [place] if spec.changes else []
+    lists = [spec.changes for spec in plan.specs if spec.changes]
+    digest = hashlib.sha256()
+    for text in _filled(_canonical(document).split(f'"{place}"'), lists, _canonical, ","):
+        digest.update(text.encode())
+    document["digest"] = f"sha256:{digest.hexdigest()}"
+    parts = encode(document).decode().split(f'"{place}"')
+    for text in _filled(parts, lists, _line, f",\n{' ' * 8}"):
+        yield text.encode()
+
+
+def _filled(
+    parts: Sequence[str],
+    lists: Sequence[Iterable[Change]],
+    written: Callable[[Mapping[str, Any]], str],
+    between: str,
+) -> Iterator[str]:
+    """Yield text whose parts have lists of changes between them, many changes at a time."""
+    yield parts[0]
+    for changes, part in zip(lists, parts[1:], strict=True):
+        rest, before = iter(changes), ""
+        while some := [written(change_document(change)) for change in islice(rest, _AT_ONCE)]:
+            yield before + between.join(some)
+            before = between
+        yield part
 
 
 def read_spec(document: Mapping[str, Any], changes: Sequence[Change]) -> SpecPlan:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from batchspec.plan.document import encode, plan_document
+from collections.abc import Iterator
+
+from batchspec.plan.document import encoded_plan
 from batchspec.plan.model import Plan
 
 
-def plan_json(plan: Plan) -> str:
-    """Return the plan as indented JSON, one change per line, ending with a line feed."""
-    return encode(plan_document(plan)).decode()
+def plan_json(plan: Plan) -> Iterator[str]:
+    """Yield the plan as indented JSON, one change per line, ending with a line feed."""
+    for piece in encoded_plan(plan):
+        yield piece.decode()

@@ -282,6 +282,19 @@ def test_other_specs_take_no_place(plan: Plan) -> None:
         require_affordable(StalePlan("Stale."), plan, other)
 
 
+@pytest.mark.parametrize("counts", [(), (0,), (1,), (0, 3, 0, 1), (1000, 1001, 2500)])
+def test_a_plan_in_pieces_has_the_bytes_of_a_whole_one(plan: Plan, counts: tuple[int, ...]) -> None:
+    """Also where it has no changes, and where a text of it looks like one of its parts."""
+    specs = [
+        replace(with_many(plan, count).specs[0], name=f"spec-{number}", model='"changes":[]')
+        for number, count in enumerate(counts)
+    ]
+    many = replace(plan, specs=tuple(specs))
+    pieces = list(document.encoded_plan(many))
+    assert b"".join(pieces) == document.encode(plan_document(many))
+    assert max(map(len, pieces)) < 300_000
+
+
 KEYS = st.one_of(
     st.text(), st.integers(-(2**127), 2**127), st.booleans(), st.lists(st.text() | st.integers())
 )

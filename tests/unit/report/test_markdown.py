@@ -167,7 +167,7 @@ def _assert_contained(text: str) -> None:
 
 def test_json_is_the_document_with_one_change_per_line() -> None:
     """The report is the contract, readable in a diff."""
-    text = plan_json(Plan(specs=(SPEC,)))
+    text = "".join(plan_json(Plan(specs=(SPEC,))))
     document = json.loads(text)
     assert list(document) == ["format_version", "specs", "totals", "digest"]
     assert [change["key"] for change in document["specs"][0]["changes"]] == [
