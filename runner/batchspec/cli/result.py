@@ -20,8 +20,8 @@ class Result:
     text: str = ""
     """Data for stdout in text and Markdown form, with its final line break."""
     json: Any = None
-    """Data for stdout with ``--format json``: a value, or JSON text, whole or in pieces, that is printed
-    as it is."""
+    """Data for stdout with ``--format json``: a value, or JSON text, whole or as an iterator of its
+    pieces, that is printed as it is."""
     problems: tuple[Problem, ...] = ()
     """Problems beside the data: stderr in text form; the data itself in JSON when ``json`` is
     None."""
