@@ -17,7 +17,7 @@ from batchspec.plan.changes import ChangeRow, keep_changes
 from batchspec.plan.examples import Example
 from batchspec.plan.hashing import merkle_top
 from batchspec.plan.model import Action, Change, Counts, Reason
-from batchspec.plan.questions import Entry, Question
+from batchspec.plan.questions import Ask, Entry, Question
 from batchspec.plan.sizes import Sizes, Weights
 
 _SIZES = (
@@ -100,19 +100,19 @@ class ItemTable:
         counts = self.counts
         return counts.submit + counts.unchanged + counts.in_flight + counts.failed
 
-    def questions(self) -> Iterator[Question]:
+    def asks(self) -> Iterator[Ask]:
         """Yield the distinct questions to submit, in the key order of the first item of each."""
-        return self._questions(f"ORDER BY {self.order}")
+        rows = self.engine.rows(
+            f"SELECT hash, coalesce(attempt, 0) + 1, spot FROM {self.asked} ORDER BY {self.order}"
+        )
+        return starmap(Ask, rows)
 
     def sampled_questions(self, count: int) -> Iterator[Question]:
         """Yield the ``count`` questions with the smallest hashes, a lasting random sample."""
-        return self._questions(f"ORDER BY hash LIMIT {int(count)}")
-
-    def _questions(self, order: str) -> Iterator[Question]:
         rows = self.engine.rows(
-            "SELECT hash, hash[1:16], coalesce(attempt, 0) + 1, spot, bytes, chars, key_json,"
+            "SELECT hash, coalesce(attempt, 0) + 1, spot, bytes, chars, key_json,"
             " coalesce(images, 0), coalesce(documents, 0)"
-            f" FROM {self.asked} {order}"
+            f" FROM {self.asked} ORDER BY hash LIMIT {int(count)}"
         )
         return starmap(Question, rows)
 
@@ -122,7 +122,7 @@ class ItemTable:
         return f"prefix NULLS FIRST, {self.keys}"
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what packing reads of `questions`, in the same order."""
+        """Yield what packing reads of each question, in the order of `asks`."""
         rows = self.engine.rows(
             "SELECT bytes, coalesce(attempt, 0) + 1, key_json"
             f" FROM {self.asked} ORDER BY {self.order}"

@@ -14,16 +14,22 @@ _SIZE = struct.Struct(">I")
 """Stands before each request: what is sent may be longer than what is kept here."""
 
 
-class Question(NamedTuple):
-    """One distinct question that a plan would submit.
-
-    A named tuple rather than a dataclass: a plan makes a million of them.
-    """
+class Ask(NamedTuple):
+    """What is needed to send one distinct question; a plan of a million items makes as many."""
 
     digest: bytes
     """The 32-byte request hash."""
-    digest16: bytes
-    """Its first 16 bytes: the ledger's key."""
+    attempt: int
+    """Which ask this will be; 1 for the first."""
+    offset: int
+    """Where it stands in the spool; -1 when the plan was made without one."""
+
+
+class Question(NamedTuple):
+    """What a plan knows of one distinct question that it would submit."""
+
+    digest: bytes
+    """The 32-byte request hash."""
     attempt: int
     """Which ask this will be; 1 for the first."""
     offset: int

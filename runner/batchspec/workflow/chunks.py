@@ -13,7 +13,7 @@ from batchspec.api.port import CreateBody
 from batchspec.plan.hashing import id_stems, parse_custom_id
 from batchspec.plan.model import Share
 from batchspec.plan.pack import Packable, Packed, pack
-from batchspec.plan.questions import Question, Spool
+from batchspec.plan.questions import Ask, Spool
 from batchspec.problems import Problem
 from batchspec.prompt.contents import MARK
 from batchspec.spec.model import BatchLimits
@@ -52,15 +52,15 @@ class Chunk:
 
 def write_chunks(
     session: Session,
-    questions: Iterable[Question],
+    asks: Iterable[Ask],
     spool: Spool,
     *,
     batches: Iterable[Packed],
     canary: bool,
     usd_most_per_request: Decimal | None,
 ) -> Iterator[Chunk]:
-    """Write a request segment for each batch, in the order of the questions."""
-    iterator = iter(questions)
+    """Write a request segment for each batch, in the order of what is asked."""
+    iterator = iter(asks)
     for position, packed in enumerate(batches):
         written = _Writing(space=session.namespace, tag=new_tag(session))
         block = itertools.islice(iterator, packed.requests)
@@ -104,11 +104,11 @@ class _Writing:
     asked: bytearray = field(default_factory=bytearray)
     has_contents: bool = False
 
-    def lines(self, questions: Iterable[Question], spool: Spool) -> Iterator[bytes]:
-        iterator, read = iter(questions), spool.read
+    def lines(self, asks: Iterable[Ask], spool: Spool) -> Iterator[bytes]:
+        iterator, read = iter(asks), spool.read
         while block := list(itertools.islice(iterator, _BLOCK)):
-            digests, keys, attempts, offsets, *_ = zip(*block, strict=True)
-            self.asked += b"".join(map(pack_claim, keys, attempts))
+            digests, attempts, offsets = zip(*block, strict=True)
+            self.asked += b"".join(map(pack_claim, digests, attempts))
             stems = id_stems(self.space, digests, self.tag)
             for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
                 params = read(offset)
@@ -142,7 +142,7 @@ _CLAIM = struct.Struct(">16sH")
 
 
 pack_claim = _CLAIM.pack
-"""Makes of 16 bytes of hash and an attempt a claim as it stands in `Chunk.asked`."""
+"""Makes of a hash, whose first 16 bytes it takes, and an attempt a claim as in `Chunk.asked`."""
 
 
 def claims(chunk: Chunk) -> Iterator[Claim]:

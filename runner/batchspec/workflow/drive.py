@@ -32,6 +32,9 @@ from batchspec.workflow.worker import Worker
 
 S = SubmissionState
 FAILED_CREATES = 3
+REST = 20
+"""While there is more to send, batches are looked at again after so many times as long as the last
+look took: a server that is busy taking in requests answers slowly."""
 ONE_BY_ONE = 20
 """Up to so many open batches are retrieved one by one; more are read from the listing."""
 
@@ -55,6 +58,8 @@ class Drive:
     surveyed: bool = False
     _next_poll: float = 0.0
     _last_poll: float = -math.inf
+    _looked: float = 0.0
+    """Seconds that the last look took."""
     _failed_creates: int = 0
     _gone_since: dict[str, float] = field(default_factory=dict)
     _oversized: dict[str, Chunk] = field(default_factory=dict)
@@ -148,6 +153,7 @@ class Drive:
         collected = 0
         submissions = self.open()
         found = yield from self._current(submissions)
+        self._looked = self.worker.session.clock.elapsed() - self._last_poll
         for submission in submissions:
             batch = found.get(submission.batch_id or "")
             if batch is None:
@@ -165,7 +171,8 @@ class Drive:
         """While there is more to send, what is in flight is looked at only now and then."""
         now = self.worker.session.clock.elapsed()
         sending = any(job.may_submit() for job in self.jobs.values())
-        rested = now - self._last_poll >= self.worker.session.waits.poll_first
+        rest = max(self.worker.session.waits.poll_first, REST * self._looked)
+        rested = now - self._last_poll >= rest
         return now >= self._next_poll and (rested or not sending)
 
     def pause_polls(self, seconds: float) -> None:

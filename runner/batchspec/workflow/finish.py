@@ -61,8 +61,6 @@ def finish(
         StateFailure: answers are missing from the state.
     """
     problems: list[Problem] = []
-    # What the plan was made with is not read again, and the outputs need the memory.
-    engine.execute(f"DROP TABLE IF EXISTS {planned.table.index}")
     known = planned.known or ledger.export_known(session.cache_dir)
     tags = answering_submissions(engine, planned.items.relation, known)
     sources = ResultSources(

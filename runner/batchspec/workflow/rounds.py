@@ -123,6 +123,8 @@ class Rounds:
             )
             if planned is None or has_errors(problems):
                 return problems
+            # What the plan was made with is not read again, and what follows needs the memory.
+            engine.execute(f"DROP TABLE IF EXISTS {planned.table.index}")
             job.round += 1
             asks = self._asks(job, planned.plan)
             if asks or finishing:
@@ -241,7 +243,7 @@ class Rounds:
         most = planned.plan.estimate.usd_max
         chunks = write_chunks(
             self.session,
-            planned.items.questions(),
+            planned.items.asks(),
             spool,
             batches=batches,
             canary=bool(canary),

@@ -30,11 +30,8 @@ def test_a_first_plan_asks_everything(world: World, rows: dict[object, str]) -> 
     assert items.counts == Counts(submit=3)
     assert items.reasons == {Reason.NEW: 3}
     assert named(items) == [(f'"{key}"', "submit", "new") for key in "abc"]
-    first = next(iter(items.questions()))
-    assert first.digest == world.hash("one")
-    assert (first.attempt, first.offset, first.key_json) == (1, -1, '"a"')
-    assert first.digest16 == first.digest[:16]
-    assert first.length == len(world.renderer.render({"text": "one"}))
+    assert next(items.asks()) == (world.hash("one"), 1, -1)
+    assert next(items.entries()) == (len(world.renderer.render({"text": "one"})), 1, '"a"')
 
 
 def test_a_second_plan_asks_and_renders_nothing(world: World, rows: dict[object, str]) -> None:
@@ -44,7 +41,7 @@ def test_a_second_plan_asks_and_renders_nothing(world: World, rows: dict[object,
     assert items.counts == Counts(unchanged=3)
     assert world.renderer.rendered == 0
     assert list(items.changes()) == []
-    assert list(items.questions()) == []
+    assert list(items.asks()) == []
 
 
 def test_without_a_baseline_answers_are_found_by_rendering(
@@ -157,7 +154,7 @@ def test_items_alike_share_a_question(world: World) -> None:
     items = world.good({"z": "same", "y": "same", "x": "same", "w": "other"})
     assert items.counts == Counts(submit=4, duplicate=2)
     assert items.requests == 2
-    assert [question.key_json for question in items.questions()] == ['"w"', '"x"']
+    assert [entry.key_json for entry in items.entries()] == ['"w"', '"x"']
     assert items.sizes(Weights()).requests == 2
 
 

@@ -66,7 +66,7 @@ def test_outcomes_decide(
     assert items.counts == Counts(unchanged=3 - other, **({action.value: 1} if other else {}))
     if action is Action.SUBMIT:
         assert items.reasons == {Reason.RETRY: 1}
-        assert [q.attempt for q in items.questions()] == [attempt + 1]
+        assert [ask.attempt for ask in items.asks()] == [attempt + 1]
     if action is Action.FAILED:
         (change,) = items.changes()
         assert (change.key, change.reason, change.outcome) == ('"b"', None, outcome)

@@ -28,12 +28,11 @@ def test_questions_are_read_from_the_spool(
         items, problems = world.plan({**rows, "d": "four"}, spool=spool)
         assert problems == ()
         assert items is not None
-        found = {question.key_json: spool.read(question.offset) for question in items.questions()}
-        assert all(
-            request_hash(found[q.key_json], world.renderer.identity) == q.digest
-            for q in items.questions()
-        )
-    assert sorted(found) == ['"b"', '"d"']
+        found = [spool.read(ask.offset) for ask in items.asks()]
+        digests = [request_hash(params, world.renderer.identity) for params in found]
+        assert digests == [ask.digest for ask in items.asks()]
+        assert [entry.key_json for entry in items.entries()] == ['"b"', '"d"']
+        assert [world.hash("two"), world.hash("four")] == digests
     assert not (tmp_path / "spool").exists()
 
 
