@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,3 +90,44 @@ def test_requests_with_one_prefix_travel_together(folder: Folder) -> None:
     assert sum(one != other for one, other in itertools.pairwise(topics)) == 1
     marks = json.dumps(batch[0]).count("cache_control")
     assert marks == 2
+
+
+def test_breakpoints_of_tools_have_a_price(folder: Folder) -> None:
+    """What a tool's own cache_control writes and reads is between the plan's two prices."""
+    tool = {"name": "note", "description": LONG, "input_schema": {"type": "object"}}
+    tool["cache_control"] = {"type": "ephemeral", "ttl": "1h"}
+    asked = SPEC.replace("  system: {file: prompts/long.md}\n", "").replace("Say", "{{ say }}")
+    before = Decimal(0)
+    for say in ("cold", "warm"):
+        more = {"params": {"tools": [tool]}, "vars": {"say": say}, "cache": "off"}
+        more["primer"] = "off"
+        lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in more.items())
+        folder.write("specs/cached.yaml", asked + lines)
+        estimate = folder.batchspec("plan", "--format", "json").json()["specs"][0]["estimate"]
+        assert folder.batchspec("run").code == 0
+        money = folder.batchspec("cost", "--format", "json").json()["totals"]
+        paid = Decimal(money["usd"]) - before
+        assert Decimal(estimate["usd_min"]) <= paid <= Decimal(estimate["usd_max"]), say
+        before += paid
+
+
+def test_breakpoints_of_tools_are_counted(folder: Folder) -> None:
+    """The API takes four in a request, wherever they stand, and what lives longer first."""
+    tools = [
+        {
+            "name": f"t{n}",
+            "input_schema": {"type": "object"},
+            "cache_control": {"type": "ephemeral"},
+        }
+        for n in range(4)
+    ]
+    user = '[{text: "Say", cache: 5m}, {text: "{{ id }}"}]'
+    spec = SPEC.replace('user: "Say {{ id }}"', f"user: {user}")
+    folder.write("specs/cached.yaml", f"{spec}params: {json.dumps({'tools': tools})}\n")
+    many = folder.batchspec("validate", "--inputs")
+    assert many.code == 1
+    assert "too-many-breakpoints: the request has 5 cache breakpoints" in many.out
+    later = spec.replace("cache: 5m", "cache: 1h")
+    folder.write("specs/cached.yaml", f"{later}params: {json.dumps({'tools': tools[:1]})}\n")
+    wrong = folder.batchspec("validate", "--inputs")
+    assert (wrong.code, "cache-order" in wrong.out) == (1, True)

@@ -16,6 +16,7 @@ from batchspec.prompt.caching import (
     Place,
     Segment,
     Ttl,
+    given_ttl,
     place_breakpoint,
 )
 from batchspec.prompt.canonical import canonical_json, canonical_text
@@ -69,7 +70,12 @@ class Assembly:
         self.breakpoint: Breakpoint = place_breakpoint(
             self.spec.cache,
             [
-                Segment(place=(*path, number), chars=block.chars, cache=block.cache)
+                Segment(
+                    place=(*path, number),
+                    chars=block.chars,
+                    cache=block.cache,
+                    given=given_ttl(block.value),
+                )
                 for path, turn in self._turns()
                 for number, block in enumerate(turn.blocks)
             ],
@@ -127,7 +133,7 @@ class Assembly:
     @property
     def grouping(self) -> Grouping | None:
         """The last breakpoint that an item variable reaches; None: there is none."""
-        marks = dict(self.breakpoint.marks)
+        marks = dict(self.breakpoint.every)
         before: list[Slot] = []
         found: Grouping | None = None
         for path, turn in self._turns():
@@ -144,13 +150,13 @@ class Assembly:
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the request as a whole."""
-        marks = self.breakpoint.marks
+        marks = self.breakpoint.every
         if len(marks) > MAX_BREAKPOINTS:
             yield self._of_cache(
                 "too-many-breakpoints",
-                f"the prompt has {len(marks)} cache breakpoints",
+                f"the request has {len(marks)} cache breakpoints",
                 f"The API takes at most {MAX_BREAKPOINTS} in one request, the automatic one"
-                " included. Remove cache from some blocks.",
+                " included. Remove cache from some blocks, or cache_control from some tools.",
             )
         lives = [ttl for _, ttl in marks]
         if "5m" in lives and "1h" in lives[lives.index("5m") :]:

@@ -7,7 +7,7 @@ variable reaches is the same for every item; a breakpoint on its last block lets
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from batchspec.prompt.canonical import canonical_json
@@ -21,8 +21,9 @@ AUTO_TTL: Ttl = "1h"
 
 MAX_BREAKPOINTS = 4
 """Of one request (fact sheet §5)."""
+_IN_TOOLS = ("params.tools carries a breakpoint of its own, so none was added.",)
 Place = tuple[str | int, ...]
-"""``("tools",)``, ``("system", 0)`` or ``("messages", 0, 0)``."""
+"""``("tools",)``, ``("tools", 0)``, ``("system", 0)`` or ``("messages", 0, 0)``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class Segment:
     """Characters that it counts; None when an item variable reaches it."""
     cache: Literal["default", "5m", "1h"] | None = None
     """Its author wants a breakpoint behind it, with this lifetime."""
+    given: Ttl | None = None
+    """It carries one already, as the API takes it: a tool, or a block of a file of turns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,9 @@ class Breakpoint:
     prefix_chars: int = 0
     """Characters of the constant prefix up to ``place``; 0 without one."""
     marks: tuple[tuple[Place, Ttl], ...] = ()
-    """Every segment that carries ``cache_control``, in order."""
+    """Every segment that is given ``cache_control``, in order."""
+    every: tuple[tuple[Place, Ttl], ...] = ()
+    """Those, and the segments that carry it already, in order."""
     notes: tuple[str, ...] = ()
     """Why there is none, for the plan's reader."""
     short: tuple[int, Ttl] | None = None
@@ -77,23 +82,31 @@ def place_breakpoint(
         tools: ``params.tools``, or None.
         facts: The model's; None for an unknown model.
     """
+    whole = [*_tool_segments(tools), *segments]
+    found = _placed(mode, whole, facts)
+    written = dict(found.marks)
+    lives = ((s.place, written.get(s.place, s.given)) for s in whole)
+    return replace(found, every=tuple((place, ttl) for place, ttl in lives if ttl is not None))
+
+
+def _placed(
+    mode: Literal["auto", "5m", "1h", "off"], segments: Sequence[Segment], facts: ModelFacts | None
+) -> Breakpoint:
     default: Ttl = "5m" if mode == "5m" else AUTO_TTL
     own = tuple(
         (segment.place, default if segment.cache == "default" else segment.cache)
         for segment in segments
         if segment.cache is not None
     )
-    whole = [Segment(place=("tools",), chars=len(_tools_text(tools))), *segments]
-    prefix = _constant_prefix(whole if tools else whole[1:])
-    places = [segment.place for segment in prefix]
-    shared = [place for place, _ in own if place in places]
-    if shared:
-        return _marked(own, prefix[: 1 + places.index(shared[-1])], facts)
+    prefix = _constant_prefix(segments)
+    deciding = [number for number, segment in enumerate(prefix) if _decides(segment, mode)]
+    if deciding:
+        found = _marked(own, prefix[: deciding[-1] + 1], facts)
+        in_tools = mode != "off" and not any(segment.cache for segment in prefix)
+        return replace(found, notes=(*_IN_TOOLS * in_tools, *found.notes))
     if mode == "off":
         return Breakpoint(marks=own)
-    if b'"cache_control"' in canonical_json(tools):
-        return _none("params.tools carries a breakpoint of its own, so none was added.", own)
-    complaint = _unshared(prefix, whole if tools else whole[1:]) or _too_short(prefix, facts)
+    complaint = _unshared(prefix, segments) or _too_short(prefix, facts)
     if complaint is not None:
         return _none(complaint, own)
     return Breakpoint(
@@ -104,17 +117,24 @@ def place_breakpoint(
     )
 
 
+def _decides(segment: Segment, mode: str) -> bool:
+    """Tell whether a breakpoint of the author's stands behind a segment, so that none is added."""
+    in_tools = segment.place[0] == "tools"
+    return segment.cache is not None or (segment.given is not None and (in_tools or mode == "off"))
+
+
 def _marked(
     own: tuple[tuple[Place, Ttl], ...], within: Sequence[Segment], facts: ModelFacts | None
 ) -> Breakpoint:
     """Return the author's breakpoints, of which the last one behind what all share decides."""
     last = within[-1].place
+    ttl = dict(own).get(last) or within[-1].given or AUTO_TTL
     complaint = _too_short(within, facts)
     chars = sum(segment.chars or 0 for segment in within)
     if complaint is not None:
         note = f"{complaint} The breakpoint behind {block_name(last)} has no effect."
-        return Breakpoint(marks=own, notes=(note,), short=(chars, dict(own)[last]))
-    return Breakpoint(place=last, ttl=dict(own)[last], prefix_chars=chars, marks=own)
+        return Breakpoint(marks=own, notes=(note,), short=(chars, ttl))
+    return Breakpoint(place=last, ttl=ttl, prefix_chars=chars, marks=own)
 
 
 def block_name(place: Place) -> str:
@@ -130,8 +150,28 @@ def _none(note: str, own: tuple[tuple[Place, Ttl], ...]) -> Breakpoint:
     return Breakpoint(marks=own, notes=() if own else (note,))
 
 
-def _tools_text(tools: Any) -> str:
-    return canonical_json(tools).decode() if tools else ""
+def _tool_segments(tools: Any) -> list[Segment]:
+    """Return the tools as one segment, or each as its own where one carries a breakpoint."""
+    if not tools or not isinstance(tools, list):
+        return []
+    given = [given_ttl(tool) for tool in tools]
+    if not any(given):
+        return [Segment(place=("tools",), chars=len(canonical_json(tools).decode()))]
+    return [
+        Segment(place=("tools", number), chars=len(canonical_json(tool).decode()), given=ttl)
+        for number, (tool, ttl) in enumerate(zip(tools, given, strict=True))
+    ]
+
+
+def given_ttl(block: Any) -> Ttl | None:
+    """Return the lifetime of the ``cache_control`` that a tool or block carries; None: it has none.
+
+    Five minutes are the API's default (fact sheet §5).
+    """
+    control = block.get("cache_control") if isinstance(block, dict) else None
+    if not isinstance(control, dict):
+        return None
+    return "1h" if control.get("ttl") == "1h" else "5m"
 
 
 def _constant_prefix(segments: Sequence[Segment]) -> list[Segment]:

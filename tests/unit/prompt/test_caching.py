@@ -76,7 +76,7 @@ def test_tools_count_towards_the_prefix() -> None:
         (place(LONG, LONG), "no value of the item is in the prompt"),
         (
             place(LONG, None, tools=[{"name": "t", "cache_control": {"type": "ephemeral"}}]),
-            "carries a breakpoint of its own",
+            "params.tools carries a breakpoint of its own, so none was added.",
         ),
     ],
 )
@@ -116,3 +116,30 @@ def test_a_breakpoint_of_ones_own_that_is_too_short_is_told() -> None:
     (note,) = found.notes
     assert "has about 85 tokens, and claude-x caches from 1,000 on" in note
     assert "The breakpoint behind block 1 of the system prompt has no effect." in note
+
+
+@pytest.mark.parametrize(("control", "ttl"), [({}, "5m"), ({"ttl": "1h"}, "1h")])
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_a_breakpoint_in_a_tool_is_counted_on(
+    mode: Literal["auto", "off"], control: dict[str, str], ttl: str
+) -> None:
+    """What stands before it is cached whatever the spec's cache says, so that it has a price."""
+    marked = {**TOOLS[0], "cache_control": {"type": "ephemeral", **control}}
+    found = place(LONG, None, mode=mode, tools=[marked, {"name": "u", "description": LONG}])
+    assert (found.place, found.ttl, found.marks) == (("tools", 0), ttl, ())
+    assert found.every == ((("tools", 0), ttl),)
+    assert 3500 < found.prefix_chars < 3700
+
+
+def test_breakpoints_that_are_there_already_stand_in_order() -> None:
+    """Those of tools come first, those of a file of turns where they are."""
+    tools = [{"name": "t", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+    segments = [
+        Segment(place=("messages", 0, 0), chars=3500, given="5m"),
+        Segment(place=("messages", 1, 0), chars=None, cache="5m"),
+        Segment(place=("messages", 2, 0), chars=10, given="5m"),
+    ]
+    found = place_breakpoint("off", segments, tools=tools, facts=FACTS)
+    assert [ttl for _, ttl in found.every] == ["1h", "5m", "5m", "5m"]
+    assert found.marks == ((("messages", 1, 0), "5m"),)
+    assert (found.place, found.ttl) == (("messages", 0, 0), "5m")
