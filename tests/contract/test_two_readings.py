@@ -23,6 +23,10 @@ OLD, NEW, LONG = "2023-06-01", "2026-10-21", "output-300k-2026-03-24"
 CLOSED = {"type": "object", "properties": {}, "additionalProperties": False}
 TOOL = {"name": "t", "input_schema": CLOSED}
 ASK = {"role": "user", "content": "x"}
+ANSWER = {"type": "tool_result", "tool_use_id": "c", "content": "x"}
+OTHER = {**ANSWER, "tool_use_id": "d"}
+CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "t", "input": {}}]}
+RESULT = {"role": "user", "content": [ANSWER]}
 TEXT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "x"}}
 
 
@@ -55,6 +59,12 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "temperature before": {"temperature": 0.5, "version": OLD},
     "default temperature before": {"temperature": 1, "version": OLD},
     "top_k before": {"top_k": 5, "version": OLD},
+    "temperature and top_p before": {"temperature": 1, "top_p": 0.5, "version": OLD},
+    "temperature and thinking before": {"temperature": 0.5, "version": OLD, **thinking("enabled")},
+    "a call and its result": {"messages": [ASK, CALL, RESULT], "tools": [TOOL]},
+    "a call without its result": {"messages": [ASK, CALL, ASK], "tools": [TOOL]},
+    "a result without its call": {"messages": [RESULT], "tools": [TOOL]},
+    "a result of another call": {"messages": [ASK, CALL, {**RESULT, "content": [OTHER]}]},
     "region": {"inference_geo": "us"},
     "tier": {"service_tier": "priority"},
     "64,001 tokens": {"max_tokens": 64_001},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from batchspec.emulator.turns import turns_fault
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -73,7 +75,7 @@ def _messages_fault(messages: Any, *, strict: bool) -> str | None:
             return f"messages.{number}{fault}"
     if messages[0]["role"] == "assistant":
         return 'messages: first message must use the "user" role'
-    return None
+    return turns_fault(messages)
 
 
 def _message_fault(message: Any, *, strict: bool) -> str | None:

@@ -180,6 +180,18 @@ def _sampling_fault(params: dict[str, Any], model: ModelFacts, _terms: Terms) ->
             return f"{key}: Input should be in its range"
         if not model.sampling and value != default:
             return f"`{key}` is deprecated for this model"
+    return _sampling_together_fault(params)
+
+
+def _sampling_together_fault(params: dict[str, Any]) -> str | None:
+    thinking, temperature = params.get("thinking"), params.get("temperature")
+    if temperature is None:
+        return None
+    thinks = isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
+    if thinks and temperature != 1:
+        return "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode."
+    if "top_p" in params:
+        return "`temperature` and `top_p` cannot both be specified for this model."
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 
 _TYPES = frozenset(["object", "array", "string", "integer", "number", "boolean", "null"])
 _FORMATS = frozenset(
@@ -170,7 +171,10 @@ def resolve(root: dict[str, Any], reference: str) -> Any:
     for part in reference.removeprefix("#").strip("/").split("/"):
         if not part:
             continue
-        name = part.replace("~1", "/").replace("~0", "~")
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        if isinstance(target, list) and name in map(str, range(len(target))):
+            target = target[int(name)]
+            continue
         if not isinstance(target, dict) or name not in target:
             return None
         target = target[name]

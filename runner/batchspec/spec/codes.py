@@ -140,6 +140,7 @@ THEMES: tuple[Theme, ...] = (
         ("not-in-batches", "No batch takes the parameter.", "Remove it."),
         ("beta-missing", "A parameter that only a beta has is set without one.",
          "Add the beta to `betas`."),
+        ("unknown-beta?", "The beta is not on record.", "Check the spelling."),
         ("not-a-param", "It is a header or an argument of the SDK.", "Remove it from `params`."),
         ("unknown-param?", "The parameter is not known, and is passed through.",
          "Check the spelling."),
@@ -155,6 +156,10 @@ THEMES: tuple[Theme, ...] = (
         ("first-turn", "A conversation does not begin with the user.", "Begin with the user."),
         ("prefill-refused", "The last message is the assistant's, and cannot be continued.",
          "End with the user."),
+        ("citations-of-some?", "Some documents are cited and others not.",
+         "Ask for citations of all or none."),
+        ("tool-turns", "A tool's call and its result do not follow each other.",
+         "Answer each call in the next message."),
         ("citations-in-text", "A text of the user has citations.", "Remove them."),
     ),
     _theme(

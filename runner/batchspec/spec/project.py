@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batchspec.problems import Place, Problem, Severity, has_errors
+from batchspec.spec.betas import project_betas
 from batchspec.spec.document import Document
 from batchspec.spec.draft import Draft, Reading, read_draft
 from batchspec.spec.environments import (
@@ -158,6 +159,7 @@ def _load_project(
     config = ProjectFile.model_validate(settings)
     problems += tuple(state_problems(config.state, document))
     problems += (*_base_url(config, document, environ), *_version(config, document))
+    problems += project_betas(config.api.betas, document)
     problems += tuple(header_problems(config, document))
     if has_errors(problems):
         return None, problems

@@ -25,6 +25,24 @@ _KNOWN = frozenset(
         "redacted_thinking", "container_upload",
     }
 )  # fmt: skip
+_NEEDED = {
+    "image": ("source",),
+    "document": ("source",),
+    "tool_use": ("id", "name", "input"),
+    "tool_result": ("tool_use_id",),
+    "search_result": ("source", "title", "content"),
+    "thinking": ("thinking", "signature"),
+    "redacted_thinking": ("data",),
+    "container_upload": ("file_id",),
+}
+"""What a block has by the SDK's types, when it is written as the API takes it."""
+_SOURCES = {
+    "base64": ("media_type", "data"),
+    "url": ("url",),
+    "file": ("file_id",),
+    "text": ("media_type", "data"),
+    "content": ("content",),
+}
 _FAMILIES = ("_tool_use", "_tool_result")
 
 
@@ -103,6 +121,30 @@ def block_parts(subject: Subject) -> Iterator[Problem]:
                     )
 
 
+def raw_parts(subject: Subject) -> Iterator[Problem]:
+    """Refuse blocks written as the API takes them that lack a part which it needs."""
+    for path, _, block in blocks(subject):
+        kind = block.get("type")
+        needed = _NEEDED.get(kind, ()) if isinstance(kind, str) else ()
+        yield from (_lacking(subject, path, key) for key in needed if key not in block)
+        source = block.get("source")
+        if "source" not in needed or kind == "search_result" or source is None:
+            continue
+        place = (*path, "source")
+        form = source.get("type") if isinstance(source, dict) else None
+        if form not in _SOURCES:
+            yield subject.error(
+                "bad-value",
+                place,
+                f"{dotted(place)} has no known type",
+                f"The API would refuse the request. Its type is {listing(sorted(_SOURCES), 'or')}.",
+            )
+        else:
+            yield from (
+                _lacking(subject, place, key) for key in _SOURCES[form] if key not in source
+            )
+
+
 def _texts(subject: Subject, path: NodePath, content: Any) -> Iterator[Problem]:
     """Refuse parts of a search result that are no texts."""
     for number, part in enumerate(content if isinstance(content, list) else ()):
@@ -159,6 +201,29 @@ def block_roles(subject: Subject) -> Iterator[Problem]:
             f"{dotted(path)} is a block of the kind {kind}, and {why}",
             "Every request would come back as errored. Move it into a message of the user.",
         )
+
+
+def citations_of_some(subject: Subject) -> Iterator[Problem]:
+    """Warn of documents with citations beside others without (API facts §6.8)."""
+    found = [
+        (path, _cites(block))
+        for path, role, block in blocks(subject)
+        if role == "user" and kind_of_block(block) == "document"
+    ]
+    without = [path for path, cites in found if not cites]
+    if without and len(without) < len(found):
+        yield subject.warning(
+            "citations-of-some",
+            without[0],
+            f"{dotted(without[0])} has no citations, and another document has",
+            "Citations are documented to be enabled on all or none of the documents of a request."
+            " Write citations: true here, too, or nowhere.",
+        )
+
+
+def _cites(block: dict[str, Any]) -> bool:
+    wanted = block.get("citations")
+    return bool(wanted.get("enabled") if isinstance(wanted, dict) else wanted)
 
 
 def citations_with_schema(subject: Subject) -> Iterator[Problem]:

@@ -43,6 +43,14 @@ _OF_BETAS = {
 }
 """What has the beta of each, by the SDK's list of betas."""
 _OUTPUT_CONFIG = {"effort", "format", "task_budget"}
+_CHOICE = {"type", "disable_parallel_tool_use"}
+_THINKING = {"type", "budget_tokens", "display"}
+_HOMES = {
+    "effort": "params.output_config.effort",
+    "budget_tokens": "params.thinking.budget_tokens",
+    "user_id": "params.metadata.user_id",
+}
+"""Where parts of parameters belong that are often written beside them."""
 _IGNORED = {
     "fallback_credit_token": "Batches accept it and do nothing with it.",
 }
@@ -124,8 +132,14 @@ def billing_policy(subject: Subject) -> Iterator[Problem]:
 
 
 def unknown_parts(subject: Subject) -> Iterator[Problem]:
-    """Warn of keys of metadata and output_config that are passed through without being known."""
-    for name, known in (("metadata", {"user_id"}), ("output_config", _OUTPUT_CONFIG)):
+    """Warn of keys of parameters that are passed through without being known."""
+    of_tool = subject.mapping("params", "tool_choice").get("type") == "tool"
+    for name, known in (
+        ("metadata", {"user_id"}),
+        ("output_config", _OUTPUT_CONFIG),
+        ("thinking", _THINKING),
+        ("tool_choice", _CHOICE | {"name"} if of_tool else _CHOICE),
+    ):
         for key in subject.mapping("params", name):
             if key not in known:
                 meant = nearest(str(key), known - {"format"})
@@ -155,6 +169,7 @@ def unknown_params(subject: Subject) -> Iterator[Problem]:
         if name not in judged | _IGNORED.keys():
             meant = nearest(name, known)
             hint = f"Did you mean {meant}?" if meant else "Check the spelling."
+            hint = f"It belongs at {_HOMES[name]}." if name in _HOMES else hint
             yield _passed(subject, ("params", name), hint)
 
 

@@ -133,7 +133,7 @@ def _problems(
     schema: dict[str, Any], use: _Use, place: Callable[[NodePath], Place]
 ) -> Iterator[Problem]:
     findings, way_out = _findings(schema, use)
-    for finding in findings or _invalid(schema):
+    for finding in findings or invalid_parts(schema):
         pointer = "/" + "/".join(str(step) for step in finding.path) if finding.path else "the top"
         yield Problem(
             code=finding.code,
@@ -150,13 +150,17 @@ def _findings(schema: dict[str, Any], use: _Use) -> tuple[list[Finding], str]:
     if use is _Use.SUBSET:
         return list(subset_findings(divided(schema).sent)), ""
     findings = list(subset_findings(schema))
-    if not findings or next(_invalid(schema), None) or any(subset_findings(divided(schema).sent)):
+    if (
+        not findings
+        or next(invalid_parts(schema), None)
+        or any(subset_findings(divided(schema).sent))
+    ):
         return findings, ""
     return findings, _WAY_OUT
 
 
-def _invalid(schema: dict[str, Any]) -> Iterator[Finding]:
-    """Yield the most telling reason why this is no JSON Schema at all."""
+def invalid_parts(schema: dict[str, Any]) -> Iterator[Finding]:
+    """Yield the most telling reason why a schema is no JSON Schema at all."""
     from jsonschema import Draft202012Validator, exceptions  # noqa: PLC0415 - 70 ms
 
     errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)

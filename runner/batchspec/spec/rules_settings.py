@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batchspec.problems import Problem
+from batchspec.spec.betas import unknown_betas
 from batchspec.spec.document import shown
 from batchspec.spec.settings import API_VERSIONS
 from batchspec.spec.subject import Subject
@@ -24,6 +25,14 @@ def unknown_version(subject: Subject) -> Iterator[Problem]:
             "The API refuses versions it does not have. The known ones are"
             f" {listing(API_VERSIONS, 'and')}.",
         )
+
+
+def betas_not_on_record(subject: Subject) -> Iterator[Problem]:
+    """Warn of betas that the API is not known to have (API facts §6.8)."""
+    own = subject.entries("betas")
+    for beta, detail in unknown_betas(beta for beta in own if isinstance(beta, str)):
+        place = ("betas", own.index(beta))
+        yield subject.warning("unknown-beta", place, f"the beta {shown(beta)} is not known", detail)
 
 
 def types_of_a_table(subject: Subject) -> Iterator[Problem]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from batchspec.problems import Problem
 from batchspec.spec.document import NodePath, dotted, shown
-from batchspec.spec.rules_response import sent_schema
+from batchspec.spec.rules_response import invalid_parts, sent_schema
 from batchspec.spec.schema_subset import TOO_COMPLEX, complexity, over_limits, subset_findings
 from batchspec.spec.subject import Subject
-from batchspec.spec.tools import FAMILIES, family
+from batchspec.spec.tools import FAMILIES, FIXED_NAMES, UNDATED, family, is_dated
 from batchspec.spec.words import kind_of, listing, nearest
 
 MAX_STRICT = 20
@@ -56,11 +56,20 @@ def tool_shapes(subject: Subject) -> Iterator[Problem]:
             )
 
 
+def tool_parts(subject: Subject) -> Iterator[Problem]:
+    """Refuse parts of tools that are of another type than the API takes."""
+    for path, tool in _tools(subject):
+        for key, kind, must in (("strict", bool, "true or false"), ("description", str, "text")):
+            if not isinstance(tool.get(key, kind()), kind):
+                place = (*path, key)
+                yield _bad(subject, place, f"{dotted(place)} must be {must}", "Correct it.")
+
+
 def tool_types(subject: Subject) -> Iterator[Problem]:
     """Warn of tools of a type that is not known."""
     for path, tool in _tools(subject):
         kind = family(tool)
-        if kind in FAMILIES:
+        if kind in FAMILIES and (kind in UNDATED or is_dated(tool)):
             continue
         meant = nearest(kind, FAMILIES - {"custom"})
         hint = f"Did you mean {meant}, with its date?" if meant else "Check the spelling."
@@ -71,6 +80,40 @@ def tool_types(subject: Subject) -> Iterator[Problem]:
             "It is sent as it is, and if the API does not know it either, every request comes back"
             f" as errored. {hint}",
         )
+
+
+def service_tool_names(subject: Subject) -> Iterator[Problem]:
+    """Refuse tools of the API that do not have the one name of their type."""
+    for path, tool in _tools(subject):
+        names = FIXED_NAMES.get(family(tool), ())
+        if names and tool.get("name") not in names:
+            yield _bad(
+                subject,
+                (*path, "name") if "name" in tool else path,
+                f"{dotted(path)} is a tool of the API, and not named {listing(names, 'or')}",
+                f"Write name: {names[0]}.",
+            )
+
+
+def tool_breakpoints(subject: Subject) -> Iterator[Problem]:
+    """Refuse a cache breakpoint that is none (fact sheet §5)."""
+    for path, tool in _tools(subject):
+        control = tool.get("cache_control")
+        known = isinstance(control, dict) and control.get("type") == "ephemeral"
+        if control is not None and not (known and control.get("ttl", "5m") in ("5m", "1h")):
+            place = (*path, "cache_control")
+            hint = "Write {type: ephemeral}, and ttl: 5m or 1h."
+            yield _bad(subject, place, f"{dotted(place)} is no cache breakpoint", hint)
+
+
+def tool_schemas(subject: Subject) -> Iterator[Problem]:
+    """Refuse schemas of tools that are no JSON Schema (API facts §6.8)."""
+    for path, tool in _tools(subject):
+        schema = tool.get("input_schema")
+        for finding in invalid_parts(schema) if isinstance(schema, dict) else ():
+            place = (*path, "input_schema", *finding.path)
+            summary = f"{dotted(place)} is not valid in a JSON Schema"
+            yield subject.error("schema-invalid", place, summary, finding.detail)
 
 
 def tool_names(subject: Subject) -> Iterator[Problem]:
@@ -150,6 +193,8 @@ def tool_choice(subject: Subject) -> Iterator[Problem]:
     elif not subject.entries(*_TOOLS) and kind != "none":
         hint = "Define tools in params.tools, or remove it."
         yield _bad(subject, path, "params.tool_choice is set without params.tools", hint)
+    elif kind == "tool" and choice.get("name") is None:
+        yield _bad(subject, path, "params.tool_choice names no tool", "Write its name.")
     elif kind == "tool" and choice.get("name") not in names:
         wanted = str(choice.get("name"))
         meant = nearest(wanted, names)

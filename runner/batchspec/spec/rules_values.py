@@ -9,6 +9,7 @@ from typing import Any
 from batchspec.problems import Problem
 from batchspec.spec.document import NodePath, dotted, shown
 from batchspec.spec.facts import EFFORTS
+from batchspec.spec.rules_model import FIRST_WITHOUT_SAMPLING
 from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
 
@@ -47,12 +48,52 @@ def sampling_values(subject: Subject) -> Iterator[Problem]:
         given = subject.get("params", name)
         if given is None:
             continue
-        number = isinstance(given, int | float) and not isinstance(given, bool)
+        kinds = int if name == "top_k" else int | float
+        number = isinstance(given, kinds) and not isinstance(given, bool)
         if not number or given < 0 or (most is not None and given > most):
             must = (
-                "must be a number of 0 or more" if most is None else "must be a number from 0 to 1"
+                "must be a whole number of 0 or more"
+                if most is None
+                else "must be a number from 0 to 1"
             )
             yield _bad(subject, ("params", name), must, given)
+
+
+def sampling_together(subject: Subject) -> Iterator[Problem]:
+    """Refuse sampling parameters beside thinking and beside each other (API facts §6.8)."""
+    params, facts = subject.mapping("params"), subject.model
+    taken = facts is not None and facts.sampling
+    if not taken or subject.anthropic_version >= FIRST_WITHOUT_SAMPLING:
+        return  # that is another rule's
+    if "temperature" not in params:
+        return
+    thinks = subject.mapping("params", "thinking").get("type")
+    if thinks in ("enabled", "adaptive") and params["temperature"] != 1:
+        yield subject.error(
+            "sampling-refused",
+            ("params", "temperature"),
+            f"params.temperature is set, and params.thinking.type is {thinks}",
+            "The API answers '`temperature` may only be set to 1 when thinking is enabled' to every"
+            " request. Remove one of them.",
+            key=True,
+        )
+    if "top_p" in params:
+        yield subject.error(
+            "sampling-refused",
+            ("params", "top_p"),
+            "params.temperature and params.top_p are both set",
+            "The API answers '`temperature` and `top_p` cannot both be specified for this model' to"
+            " every request. Remove one of them.",
+            key=True,
+        )
+
+
+def plain_texts(subject: Subject) -> Iterator[Problem]:
+    """Refuse values that are no text where the API takes only that (fact sheet §1.5)."""
+    for name in ("container", "inference_geo", "user_profile_id"):
+        given = subject.get("params", name)
+        if given is not None and not isinstance(given, str | dict):
+            yield _bad(subject, ("params", name), "must be text", given)
 
 
 def metadata(subject: Subject) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ A schema outside of it is refused by the API only when the whole batch has ended
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -208,9 +209,12 @@ def _reference(schema: dict[str, Any], part: dict[str, Any], path: NodePath) -> 
 
 def _follow(schema: dict[str, Any], target: str) -> dict[str, Any] | None:
     part: Any = schema
-    for step in target[1:].split("/")[1:]:
+    for step in urllib.parse.unquote(target[1:]).split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
-        part = part.get(name) if isinstance(part, dict) else None
+        if isinstance(part, list) and name.isdecimal() and int(name) < len(part):
+            part = part[int(name)]
+        else:
+            part = part.get(name) if isinstance(part, dict) else None
     return part if isinstance(part, dict) else None
 
 

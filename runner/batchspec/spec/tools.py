@@ -12,12 +12,32 @@ FAMILIES = CLIENT_FAMILIES | {
     "tool_search_tool_bm25", "tool_search_tool_regex", "web_fetch", "web_search",
 }  # fmt: skip
 """What a tool's type may be, without its date, by the SDK's list of types."""
+FIXED_NAMES = {
+    "advisor": ("advisor",),
+    "bash": ("bash",),
+    "code_execution": ("code_execution",),
+    "computer": ("computer",),
+    "memory": ("memory",),
+    "text_editor": ("str_replace_based_edit_tool", "str_replace_editor"),
+    "tool_search_tool_bm25": ("tool_search_tool_bm25",),
+    "tool_search_tool_regex": ("tool_search_tool_regex",),
+    "web_fetch": ("web_fetch",),
+    "web_search": ("web_search",),
+}
+"""The names that the SDK's types give to tools of a dated type."""
+UNDATED = frozenset({"custom", "mcp_toolset", "tool_search_tool_bm25", "tool_search_tool_regex"})
+"""Types that are written without a date."""
 _DATE = re.compile(r"_[0-9]{8}$")
 
 
 def family(tool: dict[str, Any]) -> str:
     """Return a tool's type without its date; one that says no type is of its author."""
     return _DATE.sub("", str(tool.get("type", "custom")))
+
+
+def is_dated(tool: dict[str, Any]) -> bool:
+    """Tell whether a tool's type ends in a date."""
+    return _DATE.search(str(tool.get("type", ""))) is not None
 
 
 def server_tools(params: dict[str, Any]) -> tuple[dict[str, Any], ...]:

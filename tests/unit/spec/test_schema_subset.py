@@ -28,6 +28,10 @@ FINE: tuple[dict[str, Any], ...] = (
     closed({"a": {"type": "string", "format": "date-time", "pattern": "^[a-z]{2,3}$"}}),
     closed({"a": {"$ref": "#/$defs/x"}}, **{"$defs": {"x": {"type": "string"}}}),
     closed({"a": {"$ref": "#/$defs/x"}, "b": {"$ref": "#/$defs/x"}}, **{"$defs": {"x": {}}}),
+    closed(
+        {"a": {"anyOf": [{"type": "null"}, {"const": 1}]}, "b": {"$ref": "#/properties/a/anyOf/1"}}
+    ),
+    closed({"a": {"$ref": "#/$defs/x%20y"}}, **{"$defs": {"x y": {"type": "string"}}}),
     closed({"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}),
     closed({"a": {"allOf": [{"type": "string"}, {"description": "x"}]}}),
     closed({"minimum": {"type": "integer"}, "oneOf": {"type": "string"}}),
@@ -55,6 +59,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("schema-reference", closed({"a": {"$ref": "other.json"}}), "/properties/a/$ref"),
     ("schema-reference", closed({"a": {"$ref": "#"}}), "/properties/a/$ref"),
     ("schema-reference", closed({"a": {"$ref": "#/$defs/no"}}), "/properties/a/$ref"),
+    ("schema-reference", closed({"a": {"$ref": "#/required/7"}}), "/properties/a/$ref"),
     ("schema-too-complex",
      {**closed({str(n): {} for n in range(MAX_OPTIONAL + 1)}), "required": []}, ""),
     ("schema-too-complex",

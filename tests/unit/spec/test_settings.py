@@ -44,7 +44,7 @@ def test_every_variable_overrides_its_setting(project: Write, tmp_path: Path) ->
             "BATCHSPEC_BASE_URL": "https://relay.example.com",
             "BATCHSPEC_KEY_ENV": "RELAY_KEY",
             "BATCHSPEC_ANTHROPIC_VERSION": "2023-06-01",
-            "BATCHSPEC_BETAS": "one-2026-01-01, two-2026-01-01",
+            "BATCHSPEC_BETAS": "output-300k-2026-03-24, skills-2025-10-02",
             "BATCHSPEC_WORKSPACE": "wrkspc_1",
             "BATCHSPEC_SETTLE_SECONDS": "0.5",
             "BATCHSPEC_POLL_SECONDS": "2",
@@ -56,7 +56,7 @@ def test_every_variable_overrides_its_setting(project: Write, tmp_path: Path) ->
     assert found.state_dir == state.resolve()
     assert api.base_url == "https://relay.example.com"
     assert (api.key_env, api.anthropic_version) == ("RELAY_KEY", "2023-06-01")
-    assert api.betas == ("one-2026-01-01", "two-2026-01-01")
+    assert api.betas == ("output-300k-2026-03-24", "skills-2025-10-02")
     assert (api.workspace, api.settle_seconds, api.poll_seconds) == ("wrkspc_1", 0.5, 2)
     assert found.config.memory_mb == 1024
 
