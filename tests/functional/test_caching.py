@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -131,3 +132,27 @@ def test_breakpoints_of_tools_are_counted(folder: Folder) -> None:
     folder.write("specs/cached.yaml", f"{later}params: {json.dumps({'tools': tools[:1]})}\n")
     wrong = folder.batchspec("validate", "--inputs")
     assert (wrong.code, "cache-order" in wrong.out) == (1, True)
+
+
+SAME = """\
+version: 1
+inputs: {rows: [{id: 1}, {id: 2}], key: id}
+model: claude-haiku-4-5
+max_tokens: 20
+prompt: {user: "Count to {{ id }}."}
+"""
+
+
+@pytest.mark.parametrize("way", ["run", "apply"])
+def test_planning_again_keeps_the_primer(folder: Folder, way: str) -> None:
+    """Two specs that ask the same make a run plan again; what was not sent yet goes as planned."""
+    for name in ("a", "b"):
+        folder.write(f"specs/{name}.yaml", f"{SAME}outputs: {{path: out/{name}.jsonl}}\n")
+    assert folder.batchspec("plan", "--out", "a.plan").code == 0
+    done = folder.batchspec(*(("apply", "a.plan") if way == "apply" else ("run",)))
+    assert done.code == 0, done.err
+    assert "Planning again." in done.err
+    sent = re.findall(r"^(\w+): submitted \S+ with (\d+) request", done.err, re.MULTILINE)
+    assert sent == [("a", "2"), ("cached", "1"), ("cached", "39")]
+    assert done.err.count("cached: 40 items") == 1
+    assert folder.batchspec("plan", "--format", "json").json()["totals"]["requests"] == 0

@@ -45,6 +45,10 @@ class Job:
     planned_at: int = -1
     """The ledger's serial at the newest plan: planning again is of use once it has moved."""
     round: int = 0
+    """How often something of it was submitted, with what is about to be; plans that were dropped
+    before anything of them was sent do not count."""
+    told: bool = False
+    """Its first plan was told of."""
     chunks: deque[Chunk] = field(default_factory=deque)
     """What is still to be submitted in this round."""
     submitted: int = 0

@@ -112,7 +112,7 @@ class Rounds:
         self._judges = None
         with self.session.engine() as engine, Spool(spool_path) as spool:
             options = PlanOptions(
-                retry_failed=self.options.retry_failed and job.round == 0,
+                retry_failed=self.options.retry_failed and job.round == 0 and not job.submitted,
                 hold_canceled=job.canceled,
                 detach=self.options.detach,
                 upstream=upstream,
@@ -132,7 +132,8 @@ class Rounds:
             job.usd = self._spent(job, engine)
             self._count_held(job, planned)
             job.plan, job.judge = self._bound(job, planned), Judge(planned.form)
-            if job.round == 1:
+            if not job.told:
+                job.told = True
                 yield _ready(planned.plan)
             if asks:
                 return problems + self._write(job, planned, spool)
@@ -264,7 +265,7 @@ class Rounds:
 
     def _canary(self, job: Job, size: int) -> int:
         """Return how many requests the first submission has; a canary in flight is waited for."""
-        if not size or job.round > 1:
+        if not size or job.round > 1 or job.submitted:
             return 0
         in_flight = [s.tag for s in self.ledger.submissions(OPEN) if s.spec == job.name]
         if in_flight:

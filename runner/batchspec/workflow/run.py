@@ -160,9 +160,9 @@ class _Run:
         )
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
-        job.awaits = False
+        job.awaits, planned = False, job.told
         self.problems += yield from self.rounds.next_round(job, finishing=finishing)
-        if job.deferred and job.round == 1 and job.chunks and job.plan is not None:
+        if job.deferred and not planned and job.chunks and job.plan is not None:
             self.recording.planned_later(job.plan)
 
     def _finish(self) -> Generator[Event, None, None]:
@@ -263,6 +263,7 @@ class _Run:
         for job in self.jobs:
             if job.chunks:
                 job.chunks.clear()
+                job.round -= 1  # what was dropped is planned anew, and is no other round
                 yield from self._plan(job, finishing=False)
         self._keep_budgets()
 
