@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from batchspec.api.catalogue import Catalogue, Model
+from batchspec.api.catalogue import Catalogue
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.spending import (
     Advice,
@@ -28,6 +28,7 @@ from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.model import Spec
 from batchspec.state.model import Submission
 from batchspec.workflow.cacheable import Cacheable
+from batchspec.workflow.fitting import fits, own_breakpoints
 
 LEAST_ANSWERS = 30
 """Fewer answers say nothing about the longest that is to be expected."""
@@ -114,7 +115,10 @@ def advise(
 
 def _room(prices: ModelPrices | None, spec: Spec, lengths: Lengths) -> Iterator[Advice]:
     """`max_tokens` is far above the longest answer: the highest price, and so budgets, too."""
-    enough = _round_up(int(lengths.most * ROOM))
+    thinking = spec.params.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+    least = budget + 1 if isinstance(budget, int) else 0  # the API wants more than the budget
+    enough = _round_up(max(int(lengths.most * ROOM), least))
     if lengths.answers < LEAST_ANSWERS or lengths.truncated or enough * 2 > spec.max_tokens:
         return
     freed = ""
@@ -149,15 +153,17 @@ def _truncated(spec: Spec, lengths: Lengths) -> Iterator[Advice]:
 def _cache(spec: Spec, sums: Sums) -> Iterator[Advice]:
     """Caching cost more than it saved, and is still on."""
     loss = sums.usd - sums.usd_uncached
-    if loss <= 0 or spec.cache == "off":
+    marks = own_breakpoints(spec)
+    if loss <= 0 or (spec.cache == "off" and not marks):
         return
+    instead = f"Removing {marks}, with `cache: off`," if marks else "`cache: off`"
     written = sums.token("cache_write_5m") + sums.token("cache_write_1h")
     yield Advice(
         code="cache-loses",
         spec=spec.name,
         message=f"Prompt caching wrote {written:,} tokens and read {sums.token('cache_read'):,}, "
-        f"which cost ${money(loss)} more than no caching. `cache: off` saves that; batches "
-        "that hit more often do too.",
+        f"which cost ${money(loss)} more than no caching. {instead} saves that, and asks every "
+        "item again; batches that hit more often save it, too.",
         usd=loss,
     )
 
@@ -200,7 +206,7 @@ def _models(evidence: Evidence, spec: Spec, sums: Sums) -> Iterator[Advice]:
     found = []
     own = evidence.catalogue.model(spec.model)
     for model in evidence.catalogue.models():
-        if own is None or not _fits(model, own, spec) or model.prices is None:
+        if own is None or not fits(model, own, spec) or model.prices is None:
             continue
         factor = CHARS_PER_TOKEN[own.facts.tokenizer] / CHARS_PER_TOKEN[model.facts.tokenizer]
         usd = repriced(
@@ -223,22 +229,6 @@ def _models(evidence: Evidence, spec: Spec, sums: Sums) -> Iterator[Advice]:
             "`batchspec diff`.",
             usd=sums.usd - usd,
         )
-
-
-def _fits(model: Model, own: Model, spec: Spec) -> bool:
-    """Tell whether another model could take the spec's requests as they are."""
-    facts = model.facts
-    return (
-        facts.id != own.facts.id
-        and not facts.deprecated
-        and facts.max_output >= spec.max_tokens
-        and facts.context >= own.facts.context
-        and (facts.structured_outputs or spec.response.schema_ is None)
-        and (facts.sampling or not own.facts.sampling or not _SAMPLING & spec.params.keys())
-    )
-
-
-_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
 
 
 def _round_up(tokens: int) -> int:

@@ -14,12 +14,13 @@ from batchspec.outputs.spending import Lengths
 from batchspec.spec.model import Spec
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.advice import Evidence, advise
+from batchspec.workflow.fitting import fits, own_breakpoints
 
 EVENING, NOON = 22, 12
 
 
-def spec(most: int) -> Spec:
-    """Return a spec of which only ``max_tokens`` matters."""
+def spec(most: int, **changes: Any) -> Spec:
+    """Return a spec of which only ``max_tokens`` matters, and what is given."""
     return Spec.model_validate(
         {
             "version": 1,
@@ -29,6 +30,7 @@ def spec(most: int) -> Spec:
             "max_tokens": most,
             "prompt": {"user": "hi"},
             "outputs": [{"path": "out/a.jsonl"}],
+            **changes,
         }
     )
 
@@ -119,3 +121,53 @@ def test_the_fastest_hour(evidence: Evidence) -> None:
 def test_no_hour_stands_out(evidence: Evidence, made: list[Submission]) -> None:
     """One hour, too few batches, or hardly a difference: nothing is said."""
     assert list(evidence.hours(made)) == []
+
+
+def test_a_ceiling_leaves_room_for_thinking(evidence: Evidence) -> None:
+    """The API wants max_tokens above the thinking's budget, whatever answers used."""
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    (advice,) = advise(evidence, spec(8192, params=thinking), lengths(), None)
+    assert "With 1,280 none of them would have been cut" in advice.message
+
+
+TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "{"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "able"),
+    [
+        ({}, {"claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-4-6"}),
+        ({"prompt": {"messages": TURNS}}, set()),
+        ({"params": {"thinking": {"type": "enabled"}}}, {"claude-opus-4-6"}),
+        (
+            {"params": {"tools": [], "tool_choice": {"type": "any"}}},
+            {"claude-haiku-5-5", "claude-opus-4-6"},
+        ),
+    ],
+)
+def test_models_that_would_refuse_are_not_recommended(
+    changes: dict[str, Any], able: set[str]
+) -> None:
+    """What a validation of the changed spec would say is known before."""
+    catalogue = load_catalogue()
+    own = catalogue.model("claude-haiku-4-5")
+    assert own is not None
+    others = (catalogue.model(f"claude-{name}") for name in ("haiku-5-5", "sonnet-5-5", "opus-4-6"))
+    found = {m.facts.id for m in others if m is not None and fits(m, own, spec(100, **changes))}
+    assert found == able
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"prompt": {"user": [{"text": "hi", "cache": True}]}}, "`cache` from its blocks"),
+        (
+            {"params": {"tools": [{"name": "t", "cache_control": {"type": "ephemeral"}}]}},
+            "`cache_control` from its tools",
+        ),
+    ],
+)
+def test_breakpoints_of_the_author_are_named(changes: dict[str, Any], words: str) -> None:
+    """Turning the spec's cache off would leave them where they are."""
+    assert own_breakpoints(spec(100, **changes)) == words
