@@ -169,16 +169,22 @@ class _Guess:
     """The part of ``input`` between that and the breakpoint behind values of the item."""
     files: Decimal
     """The part of ``input`` that files of unknown size are taken for."""
+    tools: Decimal
+    """The part of ``input`` that the API is said to add for tools: only ever a guess."""
     output: Decimal
 
     def least(self, factor: Decimal) -> _Guess:
-        """Return the same with short prompts, next to nothing in files, and one token an answer."""
+        """Return the same with short prompts, next to nothing in files, and one token an answer.
+
+        What the API adds for tools is left out: it may be read from the cache, too.
+        """
         return _Guess(
             requests=self.requests,
-            input=(self.input - self.files) * factor,
+            input=max(self.input - self.files - self.tools, self.prefix + self.group) * factor,
             prefix=self.prefix * factor,
             group=self.group * factor,
             files=Decimal(0),
+            tools=Decimal(0),
             output=min(self.output, Decimal(self.requests)),
         )
 
@@ -190,6 +196,7 @@ class _Guess:
             prefix=self.prefix * factor,
             group=self.group * factor,
             files=self.files * factor,
+            tools=self.tools * factor,
             output=Decimal(self.requests * job.max_tokens),
         )
 
@@ -262,6 +269,7 @@ def _guess(sizes: Sizes, job: Job, known: Calibration, shares: Shares) -> _Guess
         prefix=prefix,
         group=min(sizes.requests * shares.cached, text - prefix),
         files=files,
+        tools=Decimal(tool_tokens(job, known) * sizes.requests),
         output=sizes.requests * _expected_output(job, known),
     )
 

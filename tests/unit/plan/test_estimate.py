@@ -203,6 +203,7 @@ def test_tools_add_to_a_guess_and_not_to_what_was_counted() -> None:
     sizes = Sizes(requests=10, chars=3500)
     tools = replace(JOB, tool_tokens=496)
     assert estimate(sizes, tools).input_tokens == 1080 + 4960
+    assert estimate(sizes, tools).usd_min == estimate(sizes, JOB).usd_min
     known = Calibration(input_ratio=Decimal("1.5"), answers=50)
     assert estimate(sizes, tools, known) == estimate(sizes, JOB, known)
 
