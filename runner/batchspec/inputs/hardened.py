@@ -38,6 +38,14 @@ class FileRefused(Exception):  # noqa: N818 - it names what happened
         self.reason = reason
 
 
+class FileTooLarge(FileRefused):
+    """A file has more bytes than may be read."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"has {size:,} bytes; at most {limit:,} are read")
+        self.size = size
+
+
 def denied_part(path: str) -> str | None:
     """Return the component of a relative path that is never read, or None.
 
@@ -141,7 +149,7 @@ def read_at(folder: int, name: str, *, limit: int = MAX_FILE_BYTES) -> bytes:
         if found.st_nlink != 1:
             raise FileRefused("has several names (hard links); make a copy of it instead")
         if found.st_size > limit:
-            raise FileRefused(f"has {found.st_size:,} bytes; at most {limit:,} are read")
+            raise FileTooLarge(found.st_size, limit)
         return _read_all(descriptor, limit)
     finally:
         os.close(descriptor)

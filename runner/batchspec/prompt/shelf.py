@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from batchspec.inputs.hardened import FileRefused, read_below
+from batchspec.inputs.hardened import FileRefused, FileTooLarge, read_below
 from batchspec.prompt.contents import Content
 from batchspec.prompt.media import Media, examine, tiles
 from batchspec.prompt.templates import ItemError
@@ -122,6 +122,13 @@ class Shelf:
             return (*self._known[path], b"")
         try:
             data = read_below(self._root, path, limit=MAX_PDF_BYTES)
+        except FileTooLarge as refused:
+            raise ItemError(
+                "a file of the prompt is too large",
+                f"{path} has {refused.size:,} bytes, and the API takes documents of up to"
+                f" {MAX_PDF_BYTES:,}. Make it smaller, or split it.",
+                code="content-too-large",
+            ) from None
         except FileRefused as refused:
             raise ItemError(
                 "a file of the prompt cannot be read",

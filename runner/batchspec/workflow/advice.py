@@ -40,6 +40,8 @@ NAMED_MODELS = 2
 LEAST_BATCHES = 3
 """Batches that must have begun in an hour before it is compared with others."""
 SLOWER = 1.5
+LEAST_MINUTES = 1
+"""Hours that differ by less are not told apart."""
 _MILLION = Decimal(1_000_000)
 
 
@@ -81,7 +83,8 @@ class Evidence:
         if len(middle) < 2:  # noqa: PLR2004 - a comparison takes two
             return
         best, worst = min(middle, key=middle.__getitem__), max(middle, key=middle.__getitem__)
-        if middle[worst] >= SLOWER * middle[best]:
+        slower = max(SLOWER * middle[best], middle[best] + LEAST_MINUTES)
+        if middle[worst] >= slower:
             window = f"{best:02}:00-{(best + 1) % 24:02}:00"
             yield Advice(
                 code="window",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,12 +144,14 @@ def test_each_kind_of_block(
         ({"image": "{{ 'huge.png' if id }}"}, "content-too-large", "8,001 x 8,001 pixels"),
         ({"image": "{{ 'fat.png' if id }}"}, "content-too-large", "10,000,032 characters"),
         ({"document": "{{ 'long.pdf' if id }}"}, "content-too-large", "101 pages"),
+        ({"document": "{{ 'vast.pdf' if id }}"}, "content-too-large", "has 32,000,001 bytes"),
     ],
 )
 def test_a_file_that_cannot_be_sent_is_an_items_mistake(
     write: Write,
     compiled: Compile,
     renderer_of: RendererOf,
+    root: Path,
     *,
     block: dict[str, Any],
     code: str,
@@ -162,8 +165,10 @@ def test_a_file_that_cannot_be_sent_is_an_items_mistake(
             "zip": b"PK\0",
             "huge.png": HUGE,
             "fat.png": PNG + bytes(7_500_000),
+            "vast.pdf": PDF,
         }
     )
+    os.truncate(root / "vast.pdf", 32_000_001)  # sparse
     renderer = renderer_of(compiled(json.dumps({"prompt": {"user": [block]}})))
     with pytest.raises(ItemError) as caught:
         renderer.render({"id": 7, "subject": "x", "empty": None})

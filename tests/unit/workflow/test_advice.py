@@ -116,6 +116,7 @@ def test_the_fastest_hour(evidence: Evidence) -> None:
         batches(EVENING, 10, 12, 14),
         batches(EVENING, 10, 12, 14) + batches(NOON, 60, 60),
         batches(EVENING, 10, 12, 14) + batches(NOON, 15, 15, 15),
+        batches(EVENING, 0, 0, 0) + batches(NOON, 0, 0, 0),
     ],
 )
 def test_no_hour_stands_out(evidence: Evidence, made: list[Submission]) -> None:
