@@ -177,6 +177,8 @@ THEMES: tuple[Theme, ...] = (
         ("schema-open-object", "An object allows further properties.",
          'Add `"additionalProperties": false`.'),
         ("schema-required", "It requires a property that it does not have.", "Correct the name."),
+        ("schema-never-met", "Answers are read as texts, and it allows none.",
+         "Set `response.parse: json`, or remove it."),
         ("schema-reference", "A reference leads outside, nowhere, or in a circle.",
          "Write out what is meant."),
         ("schema-too-complex", "It has too many optional or several-typed properties.",

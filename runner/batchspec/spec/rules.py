@@ -84,6 +84,7 @@ RULES: tuple[Rule, ...] = (
     rules_prompt.prefill,
     rules_prompt.prefill_ends_blank,
     rules_parse.response_without_effect,
+    rules_parse.text_can_be_valid,
     rules_parse.pattern_compiles,
     rules_parse.tool_is_there,
     rules_parse.tool_answers_are_read,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from batchspec.problems import Problem
 from batchspec.spec.document import shown
 from batchspec.spec.patterns import PatternRefusedError, compiled
+from batchspec.spec.rules_response import schema_of
 from batchspec.spec.subject import Subject
 from batchspec.spec.tools import client_tools
 from batchspec.spec.words import listing, nearest
@@ -51,6 +52,22 @@ def _idle(subject: Subject) -> Iterator[tuple[str, str]]:
     for name, wanted in _BELONG.items():
         if parse != wanted:
             yield name, f"Only parse: {wanted} uses it."
+
+
+def text_can_be_valid(subject: Subject) -> Iterator[Problem]:
+    """Refuse a schema that no text satisfies where answers are taken as texts."""
+    schema = schema_of(subject) if subject.get("response", "parse") == "text" else None
+    kinds = (schema or {}).get("type", "string")
+    if kinds == "string" or (isinstance(kinds, list) and "string" in kinds):
+        return
+    yield subject.error(
+        "schema-never-met",
+        ("response", "schema"),
+        "response.parse is text, and response.schema allows no text",
+        "Every answer would be paid for and count as invalid. Write parse: json, so that the answer"
+        " is read as what the schema describes, or leave the schema out.",
+        key=True,
+    )
 
 
 def pattern_compiles(subject: Subject) -> Iterator[Problem]:

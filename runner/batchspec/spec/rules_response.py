@@ -61,8 +61,16 @@ def is_sent(subject: Subject) -> bool:
 
 def sent_schema(subject: Subject) -> dict[str, Any] | None:
     """Return the schema that is sent, divided where it is; None: none is, or it cannot be read."""
+    value = schema_of(subject) if is_sent(subject) else None
+    if value is None:
+        return None
+    return divided(value).sent if subject.get("response", "send") == "subset" else value
+
+
+def schema_of(subject: Subject) -> dict[str, Any] | None:
+    """Return the response's schema, from its file where it has one; None: it cannot be read."""
     value = subject.get(*_SCHEMA)
-    if not isinstance(value, dict) or not is_sent(subject):
+    if not isinstance(value, dict):
         return None
     if value.keys() == {"file"} and isinstance(value["file"], str):
         path = subject.root / value["file"]
@@ -72,9 +80,7 @@ def sent_schema(subject: Subject) -> dict[str, Any] | None:
             value = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError):
             return None
-    if not isinstance(value, dict):
-        return None
-    return divided(value).sent if subject.get("response", "send") == "subset" else value
+    return value if isinstance(value, dict) else None
 
 
 def schema_subset(subject: Subject) -> Iterator[Problem]:
