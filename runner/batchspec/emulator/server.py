@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from typing import TYPE_CHECKING, Self
@@ -215,6 +216,8 @@ def serve(
         port: port it listens on; 0 takes a free one.
         announce: called with the base URL as soon as it is ready.
     """
+    # A client that leaves amid its answer is no news: the next write says so once per piece.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     app = create_app(settings)
     sock = _listening(host, port)
     base_url = f"http://{host}:{sock.getsockname()[1]}"
