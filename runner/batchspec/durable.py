@@ -7,6 +7,7 @@ fsync, rename, fsync of the folder. A short `write` at a full disk is an error, 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -96,3 +97,9 @@ def read_pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             yield piece
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file. Raises OSError when it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,6 @@ known to be ours; `verify_output` then says whether the two belong together.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from batchspec.crashpoints import reached
-from batchspec.durable import read_pieces, write_file
+from batchspec.durable import file_sha256, write_file
 from batchspec.outputs.places import (
     ASIDE,
     EMULATED_SAMPLES,
@@ -260,10 +259,7 @@ def _damage(
 
 def file_digest(path: Path) -> str | None:
     """Return the hex SHA-256 of a file; None when it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        for piece in read_pieces(path):
-            digest.update(piece)
+        return file_sha256(path)
     except OSError:
         return None
-    return digest.hexdigest()

@@ -6,14 +6,13 @@ provably ours, whole and of this version is treated as absent.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from batchspec.durable import disk_errors, publish, read_pieces, write_file
+from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.inputs.engine import Engine, quote_literal
 
 FORMAT_VERSION = 1
@@ -63,7 +62,7 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
     """Return the baseline, or None when it is absent, damaged, or of another version."""
     try:
         meta = json.loads(paths.sidecar.read_bytes())
-        if meta["format_version"] != FORMAT_VERSION or meta["sha256"] != items_sha256(paths.items):
+        if meta["format_version"] != FORMAT_VERSION or meta["sha256"] != file_sha256(paths.items):
             return None
         return Baseline(
             items=paths.items,
@@ -95,15 +94,7 @@ def write_baseline(
             f"COPY ({select}) TO {quote_literal(str(temporary))} (FORMAT parquet, "
             "COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
         )
-        digest, size = items_sha256(temporary), temporary.stat().st_size
+        digest, size = file_sha256(temporary), temporary.stat().st_size
         publish(temporary, paths.items, size=size)
     document = {"format_version": FORMAT_VERSION, **meta, "sha256": digest}
     write_file(paths.sidecar, [json.dumps(document, indent=2).encode() + b"\n"])
-
-
-def items_sha256(path: Path) -> str:
-    """Return the hex digest of a file of items."""
-    digest = hashlib.sha256()
-    for piece in read_pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()

@@ -8,11 +8,10 @@ there is none until the next writer has finished.
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
-from batchspec.durable import sync_folder, write_file
+from batchspec.durable import file_sha256, sync_folder, write_file
 
 
 def break_seal(ledger: Path) -> None:
@@ -63,5 +62,4 @@ def _log_bytes(ledger: Path) -> int:
 
 
 def _digest(ledger: Path) -> bytes:
-    with ledger.open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
+    return f"sha256:{file_sha256(ledger)}\n".encode()

@@ -17,7 +17,7 @@ from typing import Protocol
 import orjson
 import zstandard
 
-from batchspec.durable import PIECE, disk_errors, publish, read_pieces, write_all
+from batchspec.durable import PIECE, disk_errors, file_sha256, publish, write_all
 from batchspec.errors import StateFailure
 
 FRAME_LINES = 2000
@@ -98,7 +98,7 @@ class FolderSegments:
                     size += len(piece)
             finally:
                 os.close(descriptor)
-            if _digest(temporary) != digest.hexdigest():
+            if file_sha256(temporary) != digest.hexdigest():
                 raise OSError("the segment read back differs from what was written")
             name = f"{kind}-{digest.hexdigest()}"
             publish(temporary, self.path(name), size=size, mode=0o444)
@@ -132,7 +132,7 @@ class FolderSegments:
     def complaint(self, name: str) -> str | None:
         """Compare the content with the name; see `Segments.complaint`."""
         try:
-            found = _digest(self.path(name))
+            found = file_sha256(self.path(name))
         except OSError as error:
             return f"cannot be read: {error.strerror or error}"
         if found != name.rpartition("-")[2]:
@@ -162,13 +162,6 @@ REPAIR = (
     "Run `batchspec recover` to read the answers again from the API (it keeps them for 29 days), "
     "or restore the segments from a backup."
 )
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    for piece in read_pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _encode(lines: Iterable[bytes]) -> Iterator[bytes]:

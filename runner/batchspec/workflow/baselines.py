@@ -14,9 +14,8 @@ from typing import Final
 
 import orjson
 
-from batchspec.durable import disk_errors, publish, write_file
+from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.errors import EnvironmentFailure
-from batchspec.plan.baseline import items_sha256
 from batchspec.state.objects import Objects
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
@@ -65,7 +64,7 @@ def fetch_baseline(session: Session, spec: str) -> None:
         temporary = paths.items.with_name(f".{paths.items.name}.fetched")
         try:
             size = write_file(temporary, objects.pieces(_name(spec, wanted)))
-            if items_sha256(temporary) == wanted:
+            if file_sha256(temporary) == wanted:
                 with disk_errors(f"write {paths.items.name}"):
                     publish(temporary, paths.items, size=size)
                 write_file(paths.sidecar, [sidecar])
