@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -212,10 +213,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a ``retry-after`` header asks to wait, in either of its forms."""
     text = headers.get("retry-after")
     try:
-        return None if text is None else max(0.0, float(text))
+        seconds = None if text is None else float(text)
     except ValueError:
         until, now = _http_date(text), _http_date(headers.get("date"))
         return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+    return None if seconds is None or not math.isfinite(seconds) else max(0.0, seconds)
 
 
 def _http_date(text: str | None) -> dt.datetime | None:

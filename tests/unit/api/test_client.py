@@ -141,12 +141,17 @@ def test_a_2xx_that_cannot_be_read_is_ambiguous(
     assert failure.kind is FailureKind.AMBIGUOUS
 
 
-def test_retry_after_is_read(client: ApiClient, script: Script) -> None:
-    """In seconds."""
-    script.status, script.headers = 429, {"retry-after": "7", "request-id": "req_1"}
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7), ("-1", 0), ("inf", None), ("nan", None), ("soon", None)]
+)
+def test_retry_after_is_read(
+    client: ApiClient, script: Script, header: str, seconds: float | None
+) -> None:
+    """In seconds; what is no number of seconds is as good as none."""
+    script.status, script.headers = 429, {"retry-after": header, "request-id": "req_1"}
     script.answer = b'{"type":"error","error":{"type":"rate_limit_error","message":"m"}}'
     failure = failed(lambda: client.create(body(), before_last_byte=lambda: None, headers=PLAIN))
-    assert failure.retry_after == 7
+    assert failure.retry_after == seconds
 
 
 def test_no_connection_means_not_sent(connect: Connect) -> None:
