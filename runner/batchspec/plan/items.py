@@ -56,6 +56,8 @@ class ItemTable:
     """What the next baseline is stamped with."""
     changed_files: tuple[str, ...] = ()
     """Files of the prompt whose content is not what it was."""
+    elsewhere: str | None = None
+    """Relation of questions (``hash``) that other specs of the plan submit; None: no such ones."""
     former: str | None = None
     """Reads the baseline: key_json, hash…; None: there is none that matters."""
     examples: tuple[Example, ...] = ()
@@ -89,10 +91,7 @@ class ItemTable:
     @cached_property
     def requests(self) -> int:
         """Distinct questions to submit."""
-        (count,) = self.engine.one(
-            f"SELECT count(DISTINCT hash) FROM {self.prefix}_work WHERE action = '{Action.SUBMIT}'"
-        )
-        return int(count)
+        return int(self.engine.one(f"SELECT count(DISTINCT hash) FROM ({self._submit})")[0])
 
     @property
     def items(self) -> int:
@@ -191,10 +190,15 @@ class ItemTable:
     @property
     def asked(self) -> str:
         """The SQL of the distinct questions: of several items alike, the first by key."""
-        submit = f"FROM {self.prefix}_work WHERE action = '{Action.SUBMIT}'"
+        submit = self._submit
         if self.counts.duplicate:
             submit += f" QUALIFY row_number() OVER (PARTITION BY hash ORDER BY {self.keys}) = 1"
         return f"({submit})"
+
+    @property
+    def _submit(self) -> str:
+        others = f"ANTI JOIN {self.elsewhere} USING (hash)" if self.elsewhere else ""
+        return f"FROM {self.prefix}_work {others} WHERE action = '{Action.SUBMIT}'"
 
     def _by(self, column: str) -> dict[str, int]:
         rows = self.engine.rows(

@@ -78,7 +78,8 @@ class Counts:
     removed: int = 0
     """Keys of the last applied items that the inputs no longer have; not part of the sum."""
     duplicate: int = 0
-    """Items to submit that share their question with another item: submit minus requests."""
+    """Items to submit whose question another item asks, of this spec or of another one in the plan:
+    submit minus requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ class SpecPlan:
     counts: Counts
     reasons: dict[Reason, int]
     requests: int
-    """Distinct questions to submit."""
+    """Distinct questions to submit; without those that another spec of the plan submits."""
     batches: int
     bytes: int
     """Size of the create bodies, in bytes."""
@@ -160,6 +161,8 @@ class SpecPlan:
     """Files that the prompt reads and whose content changed, sorted; for the reason ``files``."""
     reworded: tuple[Reworded, ...] = ()
     """How a few of the changed requests differ from what was asked before."""
+    elsewhere: bool = False
+    """Some of its questions another spec of the plan submits. Not kept in a saved plan."""
     after: tuple[str, ...] = ()
     """Specs it needs whose outputs are not there yet: nothing else is known of it before."""
 

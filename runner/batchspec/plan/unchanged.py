@@ -76,7 +76,7 @@ def remember(
     """
     named = _named(circumstances)
     mentioned = mentioned_files(circumstances.root, circumstances.spec)
-    lasting = plan.items and not plan.requests and not plan.counts.removed
+    lasting = plan.items and not plan.counts.submit and not plan.counts.removed
     if (
         not lasting
         or len(plan.changes) > MAX_CHANGES

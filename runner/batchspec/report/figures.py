@@ -11,6 +11,8 @@ from batchspec.report.hygiene import clean_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from batchspec.plan.model import Counts
+
 _CENT = Decimal("0.01")
 _FINE = Decimal("0.0001")
 _KILO = 1000
@@ -43,6 +45,15 @@ def money(usd: Decimal | None, *, ceiling: bool = False) -> str:
     if not rounded and usd > 0:
         return f"less than ${_FINE}"
     return f"${rounded:,}" if usd else "$0"
+
+
+def shared_questions(counts: Counts) -> str:
+    """Say that some items to submit are answered by another item's request."""
+    if counts.duplicate == 1:
+        return "1 of them asks what another one asks; one request answers both."
+    if counts.duplicate == counts.submit:
+        return "They ask what items of another spec ask; one request answers all alike."
+    return f"{number(counts.duplicate)} of them ask what others ask; one request answers all alike."
 
 
 def about(usd: Decimal | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from batchspec.plan.model import Action, Change, Estimate, Plan, SpecPlan
-from batchspec.report.figures import UNKNOWN_PRICE, count, money, number, size
+from batchspec.report.figures import UNKNOWN_PRICE, count, money, number, shared_questions, size
 from batchspec.report.hygiene import clean_line
 from batchspec.report.wording import wording_lines
 
@@ -138,6 +138,8 @@ def _lines(spec: SpecPlan) -> Iterator[str]:
         yield _change(change)
     if len(spec.changes) > NAMED_CHANGES:
         yield f"  and {number(len(spec.changes) - NAMED_CHANGES)} more"
+    if spec.counts.duplicate:
+        yield f"  {shared_questions(spec.counts)}"
     if spec.requests:
         bodies = f"{count(spec.requests, 'request')}, {size(spec.bytes)}"
         tokens = (
@@ -145,8 +147,8 @@ def _lines(spec: SpecPlan) -> Iterator[str]:
             f"{number(spec.estimate.output_tokens)} output tokens"
         )
         yield f"  {bodies}, {tokens}"
-    for note in spec.estimate.notes:
-        yield f"  note: {clean_line(note)}"
+        for note in spec.estimate.notes:
+            yield f"  note: {clean_line(note)}"
 
 
 def _change(change: Change) -> str:

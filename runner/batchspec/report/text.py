@@ -6,13 +6,14 @@ from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from batchspec.plan.model import Action, Counts, Estimate, Plan, Reason, SpecPlan
+from batchspec.plan.model import Action, Estimate, Plan, Reason, SpecPlan
 from batchspec.report.figures import (
     UNKNOWN_PRICE,
     count,
     key_label,
     money,
     number,
+    shared_questions,
     size,
     some_keys,
 )
@@ -69,7 +70,7 @@ def _actions(spec: SpecPlan, style: Style, command: str) -> Iterator[str]:
             sample = keys.sample(Action.SUBMIT, reason.value, items)
             yield _line(style.good("+"), items, _reason(reason, spec), sample)
     if spec.counts.duplicate:
-        yield f"    {_shared(spec.counts)}"
+        yield f"    {shared_questions(spec.counts)}"
     if spec.counts.in_flight:
         yield _line(style.warn(">"), spec.counts.in_flight, "in flight", "")
     if spec.counts.failed:
@@ -92,13 +93,6 @@ def _reason(reason: Reason, spec: SpecPlan) -> str:
     if reason is not Reason.FILES or not spec.changed_files:
         return reason.value
     return f"{reason.value} ({some_keys(spec.changed_files, len(spec.changed_files))})"
-
-
-def _shared(counts: Counts) -> str:
-    """Say that some items are answered by another item's request."""
-    if counts.duplicate == 1:
-        return "1 of them asks what another one asks; one request answers both."
-    return f"{number(counts.duplicate)} of them ask what others ask; one request answers all alike."
 
 
 def _failures(spec: SpecPlan, command: str) -> Iterator[str]:

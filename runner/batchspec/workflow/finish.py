@@ -48,7 +48,7 @@ NAMED_FAILURES = 100
 def is_complete(plan: SpecPlan) -> bool:
     """Tell whether every item has an outcome, so that outputs can be written."""
     asked_before = plan.counts.submit == plan.reasons.get(Reason.RETRY, 0)
-    return asked_before and not plan.counts.in_flight
+    return asked_before and not plan.counts.in_flight and not plan.elsewhere
 
 
 def finish(
@@ -227,9 +227,6 @@ def unfinished(job: Job, in_flight: int) -> SpecDone | None:
     """
     if job.plan is None:
         return None
-    flying = (
-        "1 request is in flight." if in_flight == 1 else f"{in_flight:,} requests are in flight."
-    )
     return SpecDone(
         spec=job.name,
         items=job.plan.items,
@@ -241,8 +238,17 @@ def unfinished(job: Job, in_flight: int) -> SpecDone | None:
         usd_total=None,
         complete=False,
         in_flight=in_flight,
-        why=job.stopped or waiting_words(job.plan.after) or (flying if in_flight else ""),
+        why=job.stopped or waiting_words(job.plan.after) or _flying_words(in_flight, job.plan),
     )
+
+
+def _flying_words(in_flight: int, plan: SpecPlan) -> str:
+    """Say what of a spec is in flight; nothing when nothing is."""
+    if in_flight == 1:
+        return "1 request is in flight."
+    if in_flight:
+        return f"{in_flight:,} requests are in flight."
+    return "What it asks is in flight for another spec." if plan.counts.in_flight else ""
 
 
 def waiting_words(after: Sequence[str]) -> str:

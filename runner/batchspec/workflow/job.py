@@ -82,9 +82,13 @@ class Job:
         """The spec's name."""
         return self.loaded.spec.name
 
+    def is_sending(self) -> bool:
+        """Tell whether some of its plan is still to be sent, now or later."""
+        return bool(self.chunks) and not self.stopped
+
     def may_submit(self) -> bool:
         """Tell whether the next chunk can be sent now."""
-        return bool(self.chunks) and self.canary is None and not self.stopped
+        return self.is_sending() and self.canary is None
 
     def proves(self, chunk: Chunk) -> bool:
         """Tell whether a first batch that fails as one stops the run; a primer does not."""

@@ -15,6 +15,7 @@ from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import InputTable, open_inputs
 from batchspec.plan.calibration import Told
 from batchspec.plan.diff import DiffOptions, diff_items
+from batchspec.plan.elsewhere import Elsewhere
 from batchspec.plan.items import ItemTable
 from batchspec.plan.model import Estimate, Plan, SpecPlan
 from batchspec.plan.pack import Packed
@@ -61,6 +62,8 @@ class PlanOptions:
     """Show how a few of the changed requests differ from what was asked before."""
     upstream: Upstream = NONE
     """The outputs that the spec reads."""
+    elsewhere: Elsewhere | None = None
+    """What other specs of the plan submit; None: each is planned as if it were alone."""
     tell: Callable[[Event], None] = lambda _: None
     """Told what happens on the way."""
 
@@ -98,8 +101,10 @@ def plan_specs(
         StateFailure: the state is damaged or newer than this program.
         DiskFailure: temporary files cannot be written.
     """
-    planner = Planner(session=session, reader=session.reader(), options=options)
-    wanted = [planner.plan(loaded) for loaded in specs]
+    with Elsewhere(session.scratch, [loaded.spec for loaded in specs]) as elsewhere:
+        options = replace(options, elsewhere=elsewhere)
+        planner = Planner(session=session, reader=session.reader(), options=options)
+        wanted = [planner.plan(loaded) for loaded in specs]
     if has_errors(planner.problems):
         return None, tuple(planner.problems)
     plans = [plan for plan in wanted if plan is not None]
@@ -238,16 +243,9 @@ def plan_one(
     problems += found
     if items is None:
         return None, problems
-    counted: tuple[Told, ...] = ()
-    if options.count_tokens and spool is not None:
-        sampled = count_sample(
-            session,
-            items,
-            spool,
-            headers_of(loaded.spec, session.project.config.api),
-            options.count_tokens,
-        )
-        counted = drained(sampled, options.tell)
+    if options.elsewhere is not None:
+        items = options.elsewhere.left_out(loaded.spec, items)
+        options.elsewhere.keep(loaded.spec, items)
     pricing = Pricing(
         session=session,
         engine=engine,
@@ -256,7 +254,7 @@ def plan_one(
         reader=reader,
         waits=not options.detach,
     )
-    priced, doubts = pricing.estimate(items, counted)
+    priced, doubts = pricing.estimate(items, _counted(session, loaded.spec, items, options, spool))
     canary = canary_of(loaded.spec, items.requests, items.counts.unchanged, detach=options.detach)
     canary = canary or int(priced.primer)
     batches, found = arrange(items.entries(), loaded.spec.batch, canary, ())
@@ -277,6 +275,16 @@ def plan_one(
         canary=canary,
     )
     return planned, problems + found + doubts + renderer.problems()
+
+
+def _counted(
+    session: Session, spec: Spec, items: ItemTable, options: PlanOptions, spool: Spool | None
+) -> tuple[Told, ...]:
+    """Return what the API counts of a sample of the questions, where that was asked for."""
+    if not options.count_tokens or spool is None:
+        return ()
+    headers = headers_of(spec, session.project.config.api)
+    return drained(count_sample(session, items, spool, headers, options.count_tokens), options.tell)
 
 
 def _with_note_on_files(priced: Estimate, spec: Spec, batches: Sequence[Packed]) -> Estimate:
@@ -315,6 +323,7 @@ def _spec_plan(
         changes=items.changes(folder) if options.changes else (),
         digests=digests,
         changed_files=items.changed_files,
+        elsewhere=items.elsewhere is not None,
     )
 
 

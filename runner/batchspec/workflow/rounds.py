@@ -15,6 +15,7 @@ from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import open_inputs
 from batchspec.outputs.money import spent, token_use
 from batchspec.outputs.rows import Judge
+from batchspec.plan.elsewhere import Elsewhere
 from batchspec.plan.model import Plan, Share, SpecPlan
 from batchspec.plan.pack import Packed
 from batchspec.plan.questions import Spool
@@ -42,6 +43,8 @@ class Rounds:
     session: Session
     ledger: SqlLedger
     options: RunOptions
+    elsewhere: Elsewhere | None = None
+    """What each spec is about to submit; None: specs are planned as if each were alone."""
     settled: frozenset[str] = frozenset()
     """Tags of submissions that were over when the run began: no work of its own."""
     held: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -110,6 +113,7 @@ class Rounds:
             return tuple((yield from self._wait(job, upstream)))
         spool_path = self.session.scratch / f"{job.name}.spool"
         self._judges = None
+        self._forget_sent()
         with self.session.engine() as engine, Spool(spool_path) as spool:
             options = PlanOptions(
                 retry_failed=self.options.retry_failed and job.round == 0 and not job.submitted,
@@ -117,6 +121,7 @@ class Rounds:
                 detach=self.options.detach,
                 upstream=upstream,
                 changes=self.options.expect is not None and job.round == 0,
+                elsewhere=self.elsewhere,
             )
             planned, problems = plan_one(
                 self.session, engine, job.loaded, self.ledger, options, spool
@@ -140,6 +145,12 @@ class Rounds:
             if finishing and is_complete(planned.plan):
                 problems += yield from finish(self.session, self.ledger, job, planned, engine)
         return problems
+
+    def _forget_sent(self) -> None:
+        """Forget what specs were about to submit of which nothing is left to send."""
+        for job in self._jobs.values():
+            if self.elsewhere is not None and not job.is_sending():
+                self.elsewhere.drop(job.name)
 
     def _count_held(self, job: Job, planned: Planned) -> None:
         """Count the items of submissions that a former version made, or that were adopted.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from batchspec.api.client import warm_up
 from batchspec.errors import AgainstPolicy, OverBudget
 from batchspec.events import Event, Notice, Progress, RetryRound, Waiting
+from batchspec.plan.elsewhere import Elsewhere
 from batchspec.plan.model import Plan
 from batchspec.problems import Problem, has_errors
 from batchspec.spec.project import LoadedSpec
@@ -45,9 +46,10 @@ def run_specs(
     with (
         session.writer(options.command) as ledger,
         recorded(session, ledger, options.command, names) as recording,
+        Elsewhere(session.scratch, [loaded.spec for loaded in specs]) as elsewhere,
     ):
         yield from told_in_ci(session)
-        rounds = Rounds(session=session, ledger=ledger, options=options)
+        rounds = Rounds(session=session, ledger=ledger, options=options, elsewhere=elsewhere)
         run = _Run(
             session=session,
             ledger=ledger,
@@ -260,11 +262,12 @@ class _Run:
 
     def _plan_again(self) -> Generator[Event, None, None]:
         """Drop what was about to be submitted: the state has moved, so plan it anew."""
-        for job in self.jobs:
-            if job.chunks:
-                job.chunks.clear()
-                job.round -= 1  # what was dropped is planned anew, and is no other round
-                yield from self._plan(job, finishing=False)
+        again = [job for job in self.jobs if job.chunks]
+        for job in again:
+            job.chunks.clear()
+            job.round -= 1  # what was dropped is planned anew, and is no other round
+        for job in again:
+            yield from self._plan(job, finishing=False)
         self._keep_budgets()
 
     def _next_rounds(self, drive: Drive) -> Generator[Event, None, bool]:
@@ -272,7 +275,7 @@ class _Run:
         busy = {submission.spec for submission in self.ledger.submissions(OPEN)}
         more = False
         for job in self.jobs:
-            waiting = job.chunks and not job.stopped
+            waiting = job.is_sending() or self._is_asked_elsewhere(job)
             settled = job.planned_at == self.ledger.serial and not job.stopped
             if job.done is not None or job.name in busy or waiting or settled or drive.doubts:
                 continue
@@ -285,6 +288,11 @@ class _Run:
                 more = True
                 yield from self._retry(job)
         return more
+
+    def _is_asked_elsewhere(self, job: Job) -> bool:
+        """Tell whether others are still to send questions that a job wants the answers of."""
+        shares = job.plan is not None and job.plan.elsewhere
+        return shares and any(other.is_sending() for other in self.jobs if other is not job)
 
     def _retry(self, job: Job) -> Generator[Event, None, None]:
         breaches = money_problems(self.session, self.ledger, asking_of(self.jobs))
