@@ -147,7 +147,8 @@ def test_whatever_moved_is_planned_again(tmp_path: Path, move: Callable[[Kept], 
 @pytest.mark.parametrize(
     "plan",
     [
-        replace(PLAN, requests=1),
+        replace(PLAN, requests=1, counts=Counts(submit=1, unchanged=1)),
+        replace(PLAN, counts=Counts(submit=1, unchanged=1, duplicate=1)),  # another spec submits
         replace(PLAN, counts=Counts(unchanged=2, removed=1)),
         replace(PLAN, changes=tuple(PLAN.changes) * 1001),
         replace(PLAN, items=0),
