@@ -72,6 +72,10 @@ class EnvironmentFailure(Failure):
     """Network, authentication, disk, permissions (exit code 5)."""
 
 
+class OutOfMemory(EnvironmentFailure):
+    """DuckDB's memory, or the disk space for what does not fit into it, is too small."""
+
+
 class MissingKey(EnvironmentFailure):
     """No API key is in the environment."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from itertools import pairwise
@@ -28,6 +29,8 @@ def entry() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     # A plan makes millions of small records and no cycles: looking for them took a tenth of a run.
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
+    # Arrow's own allocators keep what is freed: a submit of a million items peaked 20 MB higher.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     return main(sys.argv[1:], system_terminal())
 
 

@@ -102,7 +102,7 @@ def _write(engine: Engine, results: Results, job: OutputJob, projection: Project
     before = read_manifest(target.manifest)
     table = table_name(job.loaded.spec.name)
     try:
-        part = write_part(engine, projection, ending, temporary, table)
+        part = engine.frugally(lambda: write_part(engine, projection, ending, temporary, table))
         facts = OutputFacts(path=target.shown, sha256=part.sha256, rows=part.rows, bytes=part.said)
         profile: Profiles = {}
         if job.profiled:

@@ -55,6 +55,7 @@ ENDINGS: list[tuple[Callable[[], Result], int, str, str]] = [
     (raising(errors.UntrustedJob("No.")), 4, "", "error: No.\n"),
     (raising(errors.Ambiguous("No.")), 4, "", "error: No.\n"),
     (raising(errors.EnvironmentFailure("No.")), 5, "", "error: No.\n"),
+    (raising(errors.OutOfMemory("No.")), 5, "", "error: No.\n"),
     (raising(errors.MissingKey("No.")), 5, "", "error: No.\n"),
     (raising(errors.AuthFailure("No.")), 5, "", "error: No.\n"),
     (raising(errors.NetworkFailure("No.")), 5, "", "error: No.\n"),

@@ -122,6 +122,8 @@ def test_the_current_folder_does_not_matter(
         ("INSTALL httpfs", "not a plain SELECT"),
         ("LOAD httpfs", "not a plain SELECT"),
         ("SET threads = 1", "not a plain SELECT"),
+        ("SET memory_limit = '100GB'", "not a plain SELECT"),
+        ("RESET memory_limit", "not a plain SELECT"),
         ("PRAGMA version", "not a plain SELECT"),
         ("CALL pragma_version()", "not a plain SELECT"),
         ("EXPLAIN SELECT 1", "not a plain SELECT"),

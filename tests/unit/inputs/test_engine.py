@@ -53,8 +53,6 @@ def outside(shared_root: Path) -> Path:
         "SET allowed_directories = ['/']",
         "SET lock_configuration = false",
         "SET threads = 1",
-        "SET memory_limit = '100GB'",
-        "RESET memory_limit",
         "PRAGMA enable_profiling = 'json'",
         "SET log_query_path = '{parent}/log'",
         "CREATE PERSISTENT SECRET s (TYPE s3, KEY_ID 'a', SECRET 'b')",
@@ -184,6 +182,26 @@ def test_too_little_memory_is_a_failure_of_the_environment(root: Path, tmp_path:
     ):
         engine.execute("SELECT string_agg(repeat('x', 1000), '') FROM range(1000000)")
     assert "memory_mb" in caught.value.hint
+
+
+def test_work_begins_with_less_memory(root: Path, tmp_path: Path) -> None:
+    """Where that does not suffice it is done again with all of it, which is there afterwards."""
+    limits: list[str] = []
+
+    def limit() -> str:
+        return str(engine.one("SELECT current_setting('memory_limit')")[0])
+
+    def work() -> int:
+        limits.append(limit())
+        if len(limits) == 1:
+            engine.execute("SELECT string_agg(repeat('x', 1000), '') FROM range(1000000)")
+        return len(limits)
+
+    with Engine.open(root=root, temp=tmp_path / "tmp", memory_mb=100, threads=1) as engine:
+        whole = limit()
+        assert engine.frugally(work) == 2
+        assert engine.frugally(lambda: limit() != whole)
+        assert limit() == whole == limits[1] != limits[0]
 
 
 def test_timestamps_are_utc(shared: Engine) -> None:
