@@ -85,7 +85,8 @@ def findings_text(
     findings = verified.findings
     stale = sum(finding.weight == _STALE for finding in findings)
     parts = [(len(findings) - stale, "damaged"), (stale, "stale")]
-    total = ", ".join(f"{number(many)} {word}" for many, word in parts if many)
+    split = ", ".join(f"{number(many)} {word}" for many, word in parts if many)
+    total = f"{count(len(findings), 'finding')} ({split})" if findings else ""
     found = total or "state and outputs are as they were recorded"
     if unread:
         found = f"{f'{total}, and ' if total else ''}problems keep the rest from being compared"

@@ -69,7 +69,7 @@ def test_findings() -> None:
         "segment damaged: Segment x is torn. Restore it.\n"
         "out/a.jsonl stale: The spec has changed  since. Run it again.\n"
         "out/b.jsonl stale: The same.\n"
-        "2 specs verified: 1 damaged, 2 stale.\n"
+        "2 specs verified: 3 findings (1 damaged, 2 stale).\n"
     )
 
 
@@ -84,7 +84,7 @@ def test_what_could_not_be_compared_is_not_called_sound() -> None:
     rest = "problems keep the rest from being compared.\n"
     assert findings_text(Found(), 0, unread=True) == f"0 specs verified: {rest}"
     found = findings_text(Found(FOUND[:1]), 1, unread=True)
-    assert found.endswith(f"1 spec verified: 1 damaged, and {rest}")
+    assert found.endswith(f"1 spec verified: 1 finding (1 damaged), and {rest}")
 
 
 def test_json() -> None:
