@@ -147,3 +147,25 @@ def test_retries_are_not_asked_twice(serve: Serve) -> None:
     assert done.code == 0, done.err
     assert sent(done.err) == [("a", 20), ("a", 5)]
     assert folder.rows("out/a.jsonl") == folder.rows("out/b.jsonl")
+
+
+@pytest.mark.parametrize("own", [0, 3])
+def test_what_another_spec_leaves_begins_with_a_canary(serve: Serve, own: int) -> None:
+    """Questions that the first spec's failed canary leaves to the second are not asked at once."""
+    second = spec("b", 1, 30 + own, more="canary: 4")
+    rule = "{when: {text: Count}, outcome: refusal}"
+    folder = serve(spec("a", 1, 30, more="canary: 5"), second, rule)
+    done = folder.batchspec("run")
+    assert done.code == 3, done.err
+    assert sent(done.err) == [("a", 5), *([("b", own)] if own else []), ("b", 4)]
+    assert "b: asking" not in done.err
+
+
+def test_what_somebody_canceled_no_spec_asks_again(serve: Serve) -> None:
+    """Not in the same run, neither the spec whose batch it was nor one that waited for it."""
+    rule = "{when: {text: 'Count to [1-5][.]'}, outcome: canceled, times: 1}"
+    folder = serve(spec("a", 1, 20), spec("b", 1, 20), rule)
+    done = folder.batchspec("run")
+    assert (done.code, sent(done.err)) == (3, [("a", 20)]), done.err
+    assert folder.rows("out/a.jsonl") == folder.rows("out/b.jsonl")
+    assert folder.batchspec("run").code == 0

@@ -233,6 +233,9 @@ class Drive:
         return lambda _digest: judge
 
     def _learn(self, submission: Submission, outcomes: dict[Outcome, int]) -> None:
+        if Outcome.CANCELED in outcomes:
+            for other in self.jobs.values():  # a question may be theirs as well
+                other.canceled = True
         job = self.jobs.get(submission.spec)
         if job is None:
             return

@@ -53,6 +53,8 @@ class Job:
     """What is still to be submitted in this round."""
     submitted: int = 0
     """Requests submitted by this run."""
+    begun: int = 0
+    """How many of those were submitted before it began anew; see `begin_anew`."""
     canary: str | None = None
     """Tag of a submission whose results have to be seen before the next chunk is sent."""
     first: str | None = None
@@ -82,6 +84,15 @@ class Job:
         """The spec's name."""
         return self.loaded.spec.name
 
+    @property
+    def has_asked(self) -> bool:
+        """Whether something was submitted since it began."""
+        return self.submitted > self.begun
+
+    def begin_anew(self) -> None:
+        """Begin with questions that another spec was to ask and did not: nothing proves them."""
+        self.round, self.first, self.begun = 1, None, self.submitted
+
     def is_sending(self) -> bool:
         """Tell whether some of its plan is still to be sent, now or later."""
         return bool(self.chunks) and not self.stopped
@@ -100,7 +111,6 @@ class Job:
         fatal = {Outcome.INVALID} if self.loaded.spec.response.on_invalid != "retry" else set()
         for outcome in AGAIN.keys() - fatal:
             self.again[outcome] += outcomes.get(outcome, 0)
-        self.canceled = self.canceled or Outcome.CANCELED in outcomes
 
     def why_again(self) -> str:
         """Return why questions are asked again, and forget it."""

@@ -130,7 +130,6 @@ class Rounds:
                 return problems
             # What the plan was made with is not read again, and what follows needs the memory.
             engine.execute(f"DROP TABLE IF EXISTS {planned.table.index}")
-            job.round += 1
             asks = self._asks(job, planned.plan)
             if asks or finishing:
                 job.planned_at = self.ledger.serial
@@ -172,11 +171,16 @@ class Rounds:
         return spent(engine, paths, prices)
 
     def _asks(self, job: Job, plan: SpecPlan) -> bool:
+        """Count a round, and tell whether something is to be submitted in it."""
+        job.round += 1
         allowed = self.options.rounds is None or job.round <= self.options.rounds
         # An agreed plan says nothing of a spec that it did not know the items of.
         agreed = self.options.expect is None or not job.deferred
         may = self.options.submit and allowed and agreed
-        return bool(plan.requests) and may and not job.stopped
+        asks = bool(plan.requests) and may and not job.stopped
+        if asks and job.plan is not None and job.plan.elsewhere:
+            job.begin_anew()
+        return asks
 
     def _upstream(self, job: Job) -> Upstream:
         """Return what a job reads of others: of those in this run, what they have just written."""
@@ -276,7 +280,7 @@ class Rounds:
 
     def _canary(self, job: Job, size: int) -> int:
         """Return how many requests the first submission has; a canary in flight is waited for."""
-        if not size or job.round > 1 or job.submitted:
+        if not size or job.round > 1 or job.has_asked:
             return 0
         in_flight = [s.tag for s in self.ledger.submissions(OPEN) if s.spec == job.name]
         if in_flight:

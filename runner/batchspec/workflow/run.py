@@ -298,11 +298,11 @@ class _Run:
         breaches = money_problems(self.session, self.ledger, asking_of(self.jobs))
         complaint = breaches[0].message() if breaches else self._over_budget([job])
         if complaint:
-            left = "Failed items are not asked again." if job.submitted else "It is not asked."
+            left = "Failed items are not asked again." if job.has_asked else "It is not asked."
             job.stopped = f"{complaint} {left}"
             job.chunks.clear()
             yield Notice(message=job.stopped, warning=True)
-        elif job.submitted:
+        elif job.has_asked:
             requests = sum(chunk.requests for chunk in job.chunks)
             share = share_of([chunk.share for chunk in job.chunks])
             yield RetryRound(
