@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -23,11 +22,11 @@ class Elsewhere:
     Use it as a context manager: its files are gone afterwards.
 
     Args:
-        folder: Takes a file of hashes for each spec; plans can read it.
+        folder: Gives the folder for a file of hashes of each spec; plans can read it.
         specs: The specs of the plan. Others may be planned beside them, but submit nothing.
     """
 
-    def __init__(self, folder: Path, specs: Iterable[Spec]) -> None:
+    def __init__(self, folder: Callable[[], Path], specs: Iterable[Spec]) -> None:
         self._folder = folder
         models = {spec.name: spec.model for spec in specs}
         asked = Counter(models.values())
@@ -52,7 +51,7 @@ class Elsewhere:
         self.drop(spec.name)
         if spec.name not in self._sharing or not items.requests:
             return
-        path = self._folder / f"{spec.name}.{os.getpid()}.asked.parquet"
+        path = self._folder() / f"{spec.name}.asked.parquet"
         self._files[spec.name] = (spec.model, path)
         target = quote_literal(str(path))
         items.engine.execute(f"COPY (SELECT hash FROM {items.asked}) TO {target} (FORMAT parquet)")

@@ -29,6 +29,7 @@ from batchspec.state.segments import FolderSegments, Segments
 from batchspec.state.sqlite import SqliteLedger, SqliteReader
 from batchspec.state.team import Team
 from batchspec.state.writer import SqlLedger
+from batchspec.workflow.scratch import scratch_below
 from batchspec.workflow.untrusted import refuse_untrusted
 from batchspec.workflow.waits import Waits, waits_for
 
@@ -67,6 +68,7 @@ class Session:
     _stack: ExitStack = field(default_factory=ExitStack)
     _http: ApiClient | None = None
     _team: Team | None = None
+    _scratch: Path | None = None
 
     def __enter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -155,12 +157,19 @@ class Session:
 
     @property
     def scratch(self) -> Path:
-        """Folder of temporary files."""
-        return self.project.root / ".batchspec" / "tmp"
+        """Folder of this session's temporary files, made when it is first asked for.
 
-    def scratch_path(self, spec: str) -> Path:
-        """Return where a plan may keep requests; a run at the same time has a file of its own."""
-        return self.scratch / f"{spec}.{os.getpid()}.spool"
+        Raises:
+            EnvironmentFailure: It cannot be made.
+        """
+        if self._scratch is None:
+            parent = self.project.root / ".batchspec" / "tmp"
+            self._scratch = self._stack.enter_context(scratch_below(parent))
+        return self._scratch
+
+    def spool_path(self, spec: str) -> Path:
+        """Return where a plan keeps the requests of a spec until they are packed."""
+        return self.scratch / f"{spec}.spool"
 
     def reading_path(self, spec: str) -> Path:
         """Where it is kept how the output of a spec is read by those that need it."""

@@ -101,7 +101,7 @@ def plan_specs(
         StateFailure: the state is damaged or newer than this program.
         DiskFailure: temporary files cannot be written.
     """
-    with Elsewhere(session.scratch, [loaded.spec for loaded in specs]) as elsewhere:
+    with Elsewhere(lambda: session.scratch, [loaded.spec for loaded in specs]) as elsewhere:
         options = replace(options, elsewhere=elsewhere)
         planner = Planner(session=session, reader=session.reader(), options=options)
         wanted = [planner.plan(loaded) for loaded in specs]
@@ -158,7 +158,7 @@ def _plan_or_recall(
     recalled = recall(path, circumstances, lambda columns: _render_digest(session, loaded, columns))
     if recalled is not None:
         return recalled, ()
-    counting = Spool(session.scratch_path(loaded.spec.name)) if options.count_tokens else None
+    counting = Spool(session.spool_path(loaded.spec.name)) if options.count_tokens else None
     with session.engine() as engine, counting or nullcontext():
         planned, problems = plan_one(session, engine, loaded, reader, options, counting)
         if planned is None:

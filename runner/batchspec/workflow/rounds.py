@@ -111,7 +111,7 @@ class Rounds:
         upstream = self._upstream(job)
         if upstream.waiting:
             return tuple((yield from self._wait(job, upstream)))
-        spool_path = self.session.scratch / f"{job.name}.spool"
+        spool_path = self.session.spool_path(job.name)
         self._judges = None
         self._forget_sent()
         with self.session.engine() as engine, Spool(spool_path) as spool:

@@ -46,7 +46,7 @@ def run_specs(
     with (
         session.writer(options.command) as ledger,
         recorded(session, ledger, options.command, names) as recording,
-        Elsewhere(session.scratch, [loaded.spec for loaded in specs]) as elsewhere,
+        Elsewhere(lambda: session.scratch, [loaded.spec for loaded in specs]) as elsewhere,
     ):
         yield from told_in_ci(session)
         rounds = Rounds(session=session, ledger=ledger, options=options, elsewhere=elsewhere)

@@ -15,7 +15,7 @@ def test_questions_of_another_spec_are_left_out(world: World) -> None:
     """They stay items to submit, but are no requests; what is answered is nobody's any more."""
     first = world.spec
     second = first.model_copy(update={"name": "second"})
-    with Elsewhere(world.root, [first, second]) as elsewhere:
+    with Elsewhere(lambda: world.root, [first, second]) as elsewhere:
         items = world.good({1: "a", 2: "b", 3: "b"})
         assert elsewhere.left_out(first, items) is items
         elsewhere.keep(first, items)
@@ -35,7 +35,7 @@ def test_only_those_that_submit_are_left_to(world: World) -> None:
     outside = first.model_copy(update={"name": "outside"})
     items = world.good({1: "a"})
     more = other.model_copy(update={"name": "more"})
-    with Elsewhere(world.root, [first, second, other, more]) as elsewhere:
+    with Elsewhere(lambda: world.root, [first, second, other, more]) as elsewhere:
         for spec in (other, outside):
             elsewhere.keep(spec, items)
         assert elsewhere.left_out(second, items) is items
