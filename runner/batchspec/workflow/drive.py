@@ -133,6 +133,8 @@ class Drive:
             if job is not None:
                 job.submitted += submission.requests
             return
+        if job is not None:
+            job.without_answers(submission.tag, again=oversized is None)
         if oversized is not None and job is not None:
             job.chunks.extendleft(reversed(halves(self.worker.session, oversized)))
             return
@@ -218,6 +220,8 @@ class Drive:
             return
         detail = f"{submission.batch_id} cannot be found any more"
         self.worker.ledger.lose(submission.tag, detail)
+        if submission.spec in self.jobs:
+            self.jobs[submission.spec].without_answers(submission.tag, again=True)
         yield Notice(
             message=f"{detail}; was it deleted, or is this another workspace? Its "
             f"{submission.requests} questions may have been paid; they count as failed and are "

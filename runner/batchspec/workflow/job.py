@@ -93,6 +93,22 @@ class Job:
         """Begin with questions that another spec was to ask and did not: nothing proves them."""
         self.round, self.first, self.begun = 1, None, self.submitted
 
+    def without_answers(self, tag: str, *, again: bool) -> None:
+        """Wait no longer for a batch that was never made, or that is lost.
+
+        Args:
+            tag: The submission's.
+            again: When it was to prove the prompt, plan anew, so that another does.
+        """
+        if tag == self.first:
+            self.first = None
+        if tag != self.canary:
+            return
+        self.canary = None
+        if again:
+            self.chunks.clear()
+            self.round, self.begun = 0, self.submitted
+
     def is_sending(self) -> bool:
         """Tell whether some of its plan is still to be sent, now or later."""
         return bool(self.chunks) and not self.stopped
