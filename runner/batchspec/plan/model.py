@@ -166,6 +166,11 @@ class SpecPlan:
     after: tuple[str, ...] = ()
     """Specs it needs whose outputs are not there yet: nothing else is known of it before."""
 
+    @property
+    def only_again(self) -> bool:
+        """Whether every question of an item to submit was asked before."""
+        return self.counts.submit == self.reasons.get(Reason.RETRY, 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -26,7 +26,7 @@ from batchspec.outputs.receipt import (
 from batchspec.outputs.results import Results, ResultSources, Totals, open_results
 from batchspec.outputs.upstream import keep_reading
 from batchspec.outputs.writers import write_output
-from batchspec.plan.model import Reason, SpecPlan
+from batchspec.plan.model import SpecPlan
 from batchspec.problems import Problem
 from batchspec.spec.words import listing
 from batchspec.state.model import Submission, Verdict
@@ -47,8 +47,7 @@ NAMED_FAILURES = 100
 
 def is_complete(plan: SpecPlan) -> bool:
     """Tell whether every item has an outcome, so that outputs can be written."""
-    asked_before = plan.counts.submit == plan.reasons.get(Reason.RETRY, 0)
-    return asked_before and not plan.counts.in_flight and not plan.elsewhere
+    return plan.only_again and not plan.counts.in_flight and not plan.elsewhere
 
 
 def finish(

@@ -178,7 +178,8 @@ class Rounds:
         agreed = self.options.expect is None or not job.deferred
         may = self.options.submit and allowed and agreed
         asks = bool(plan.requests) and may and not job.stopped
-        if asks and job.plan is not None and job.plan.elsewhere:
+        left = job.plan is not None and job.plan.elsewhere
+        if asks and left and not plan.only_again:
             job.begin_anew()
         return asks
 
