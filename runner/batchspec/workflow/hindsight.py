@@ -44,8 +44,10 @@ def hindsights(
 def _newest(
     session: Session, reader: LedgerReader, wanted: set[str]
 ) -> Iterator[tuple[str, _Answered]]:
+    history = read_history(reader, emulated=session.emulated)
+    # Read after the history: what a run beside this plan submits in between is among them.
     by_tag = {submission.tag: submission for submission in reader.submissions()}
-    for run in read_history(reader, emulated=session.emulated).runs:
+    for run in history.runs:
         for name in sorted(wanted & run.record.expected.keys()):
             own = [by_tag[tag] for tag in run.submissions if by_tag[tag].spec == name]
             if own and all(submission.results is not None for submission in own):
