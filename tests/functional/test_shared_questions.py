@@ -169,3 +169,13 @@ def test_what_somebody_canceled_no_spec_asks_again(serve: Serve) -> None:
     assert (done.code, sent(done.err)) == (3, [("a", 20)]), done.err
     assert folder.rows("out/a.jsonl") == folder.rows("out/b.jsonl")
     assert folder.batchspec("run").code == 0
+
+
+def test_a_saved_plan_asks_for_no_other_spec(serve: Serve) -> None:
+    """What the first spec's failed canary leaves over was not agreed for the second."""
+    rule = "{when: {text: Count}, outcome: refusal}"
+    folder = serve(spec("a", 1, 30, more="canary: 5"), spec("b", 1, 30), rule)
+    assert folder.batchspec("plan", "--out", "all.plan").code == 0
+    done = folder.batchspec("apply", "all.plan")
+    assert (done.code, sent(done.err)) == (3, [("a", 5)]), done.err
+    assert "Not complete yet: 25 items are still to be asked." in done.out

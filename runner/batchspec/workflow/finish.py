@@ -237,17 +237,21 @@ def unfinished(job: Job, in_flight: int) -> SpecDone | None:
         usd_total=None,
         complete=False,
         in_flight=in_flight,
-        why=job.stopped or waiting_words(job.plan.after) or _flying_words(in_flight, job.plan),
+        why=job.stopped or waiting_words(job.plan.after) or _open_words(in_flight, job.plan),
     )
 
 
-def _flying_words(in_flight: int, plan: SpecPlan) -> str:
-    """Say what of a spec is in flight; nothing when nothing is."""
+def _open_words(in_flight: int, plan: SpecPlan) -> str:
+    """Say what of a spec is in flight, or still to be asked; nothing when nothing is."""
     if in_flight == 1:
         return "1 request is in flight."
     if in_flight:
         return f"{in_flight:,} requests are in flight."
-    return "What it asks is in flight for another spec." if plan.counts.in_flight else ""
+    if plan.counts.in_flight:
+        return "What it asks is in flight for another spec."
+    if plan.counts.submit == 1:
+        return "1 item is still to be asked."
+    return f"{plan.counts.submit:,} items are still to be asked." if plan.counts.submit else ""
 
 
 def waiting_words(after: Sequence[str]) -> str:

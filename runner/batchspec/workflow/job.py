@@ -44,6 +44,8 @@ class Job:
     """It is planned only when the answers that are in flight have been looked for."""
     planned_at: int = -1
     """The ledger's serial at the newest plan: planning again is of use once it has moved."""
+    planned_as: str = ""
+    """What `stopped` was then: planning again is of use once that has changed, too."""
     round: int = 0
     """How often something of it was submitted, with what is about to be; plans that were dropped
     before anything of them was sent do not count."""

@@ -132,7 +132,7 @@ class Rounds:
             engine.execute(f"DROP TABLE IF EXISTS {planned.table.index}")
             asks = self._asks(job, planned.plan)
             if asks or finishing:
-                job.planned_at = self.ledger.serial
+                job.planned_at, job.planned_as = self.ledger.serial, job.stopped
             job.usd = self._spent(job, engine)
             self._count_held(job, planned)
             job.plan, job.judge = self._bound(job, planned), Judge(planned.form)

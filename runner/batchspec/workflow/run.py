@@ -276,7 +276,7 @@ class _Run:
         more = False
         for job in self.jobs:
             waiting = job.is_sending() or self._is_asked_elsewhere(job)
-            settled = job.planned_at == self.ledger.serial and not job.stopped
+            settled = (job.planned_at, job.planned_as) == (self.ledger.serial, job.stopped)
             if job.done is not None or job.name in busy or waiting or settled or drive.doubts:
                 continue
             if job.chunks:
