@@ -179,3 +179,15 @@ def test_a_saved_plan_asks_for_no_other_spec(serve: Serve) -> None:
     done = folder.batchspec("apply", "all.plan")
     assert (done.code, sent(done.err)) == (3, [("a", 5)]), done.err
     assert "Not complete yet: 25 items are still to be asked." in done.out
+
+
+def test_a_stopped_spec_gets_the_answers_of_another(serve: Serve) -> None:
+    """Those too that the other has to ask for again: its outputs wait for them."""
+    canary = "{when: {text: 'Count to 1[.]'}, outcome: truncated, times: 1}"
+    later = "{when: {text: 'Count to 1[1-4][.]'}, outcome: expired, times: 1}"
+    folder = serve(spec("a", 1, 20, more="canary: 1"), spec("b", 1, 20), f"{canary}, {later}")
+    done = folder.batchspec("run")
+    assert (done.code, sent(done.err)) == (3, [("a", 1), ("b", 19), ("b", 4)]), done.err
+    rows = folder.rows("out/a.jsonl")
+    assert rows == folder.rows("out/b.jsonl")
+    assert [row["status"] for row in rows] == ["truncated", *["succeeded"] * 19]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from dataclasses import dataclass, field
 
 from batchspec.api.client import warm_up
@@ -274,25 +274,36 @@ class _Run:
         """Plan again the specs of which nothing is in flight; tell whether one has new chunks."""
         busy = {submission.spec for submission in self.ledger.submissions(OPEN)}
         more = False
-        for job in self.jobs:
-            waiting = job.is_sending() or self._is_asked_elsewhere(job)
+        for job in sorted(self.jobs, key=lambda job: bool(job.stopped)):
+            yield from self._drop_rest(job)
+            waiting = job.is_sending() or self._is_asked_elsewhere(job, busy)
             settled = (job.planned_at, job.planned_as) == (self.ledger.serial, job.stopped)
             if job.done is not None or job.name in busy or waiting or settled or drive.doubts:
                 continue
-            if job.chunks:
-                dropped = sum(chunk.requests for chunk in job.chunks)
-                job.chunks.clear()
-                yield Notice(message=f"{dropped} requests are not submitted. {job.stopped}")
             yield from self._plan(job, finishing=True)
             if job.chunks:
                 more = True
                 yield from self._retry(job)
         return more
 
-    def _is_asked_elsewhere(self, job: Job) -> bool:
-        """Tell whether others are still to send questions that a job wants the answers of."""
+    def _drop_rest(self, job: Job) -> Generator[Event, None, None]:
+        if job.stopped and job.chunks:
+            dropped = sum(chunk.requests for chunk in job.chunks)
+            job.chunks.clear()
+            yield Notice(message=f"{dropped} requests are not submitted. {job.stopped}")
+
+    def _is_asked_elsewhere(self, job: Job, busy: Container[str]) -> bool:
+        """Tell whether others are to get answers that a job wants, or may get them.
+
+        What a stopped spec does not ask again is asked again by those that share it.
+        """
+        others = [other for other in self.jobs if other is not job]
         shares = job.plan is not None and job.plan.elsewhere
-        return shares and any(other.is_sending() for other in self.jobs if other is not job)
+        if shares and any(other.is_sending() for other in others):
+            return True
+        model = job.loaded.spec.model
+        alike = (other for other in others if other.loaded.spec.model == model)
+        return bool(job.stopped) and any(one.is_sending() or one.name in busy for one in alike)
 
     def _retry(self, job: Job) -> Generator[Event, None, None]:
         breaches = money_problems(self.session, self.ledger, asking_of(self.jobs))
