@@ -274,8 +274,8 @@ class _Run:
         """Plan again the specs of which nothing is in flight; tell whether one has new chunks."""
         busy = {submission.spec for submission in self.ledger.submissions(OPEN)}
         more = False
+        yield from self._drop_stopped()
         for job in sorted(self.jobs, key=lambda job: bool(job.stopped)):
-            yield from self._drop_rest(job)
             waiting = job.is_sending() or self._is_asked_elsewhere(job, busy)
             settled = (job.planned_at, job.planned_as) == (self.ledger.serial, job.stopped)
             if job.done is not None or job.name in busy or waiting or settled or drive.doubts:
@@ -286,11 +286,12 @@ class _Run:
                 yield from self._retry(job)
         return more
 
-    def _drop_rest(self, job: Job) -> Generator[Event, None, None]:
-        if job.stopped and job.chunks:
-            dropped = sum(chunk.requests for chunk in job.chunks)
-            job.chunks.clear()
-            yield Notice(message=f"{dropped} requests are not submitted. {job.stopped}")
+    def _drop_stopped(self) -> Generator[Event, None, None]:
+        for job in self.jobs:
+            if job.stopped and job.chunks:
+                dropped = sum(chunk.requests for chunk in job.chunks)
+                job.chunks.clear()
+                yield Notice(message=f"{dropped} requests are not submitted. {job.stopped}")
 
     def _is_asked_elsewhere(self, job: Job, busy: Container[str]) -> bool:
         """Tell whether others are to get answers that a job wants, or may get them.
