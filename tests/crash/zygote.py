@@ -13,7 +13,6 @@ import os
 import sys
 from typing import Any
 
-import anthropic
 import duckdb
 import httpx2
 import jinja2
@@ -21,7 +20,7 @@ import jsonschema
 import pyarrow.parquet
 import pydantic
 
-PRELOADED = (anthropic, duckdb, httpx2, jinja2, jsonschema, pyarrow.parquet, pydantic)
+PRELOADED = (duckdb, httpx2, jinja2, jsonschema, pyarrow.parquet, pydantic)
 
 
 def child(order: dict[str, Any]) -> None:

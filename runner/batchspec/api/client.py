@@ -1,17 +1,17 @@
-"""The API: what changes something there goes through the anthropic SDK, the rest is only read.
+"""The API's calls; each is made once.
 
-The SDK's retries are off: repeating a create that may have happened is how a batch gets paid twice
-(fact sheet §3.4). Redirects are not followed, and results are read from the configured host only,
-so the key and the prompts go nowhere else (fact sheet §12.1).
+Repeating a create that may have happened is how a batch gets paid twice (fact sheet §3.4), so
+nothing here retries. Redirects are not followed, and results are read from the configured host
+only, so the key and the prompts go nowhere else (fact sheet §12.1). Files are uploaded through the
+anthropic SDK; every other call goes over the library that the SDK sends with (`api.transport`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from batchspec.api.answers import (
@@ -54,28 +54,16 @@ TOO_LARGE = 413
 T = TypeVar("T")
 
 
-def warm_up() -> threading.Thread:
-    """Import the SDK on a second thread; it costs over a second and planning needs none of it."""
-
-    def load() -> None:
-        import anthropic  # noqa: F401, PLC0415 - the import is the work
-
-    thread = threading.Thread(target=load, name="import-sdk", daemon=True)
-    thread.start()
-    return thread
-
-
-class _Sdk:
-    """The SDK's client: its auth, its version header, its timeouts; no retries, no redirects."""
+class _Uploader:
+    """The SDK's client, for forms with a file in them; no retries, no redirects."""
 
     def __init__(self, connection: Connection, transport: Transport) -> None:
-        import anthropic  # noqa: PLC0415 - heavy: only what changes something there pays for it
+        import anthropic  # noqa: PLC0415 - heavy: only who uploads files pays for it
         import httpx2  # noqa: PLC0415 - comes with it
 
         self._errors = anthropic
         self._transport = transport
-        self.response = httpx2.Response
-        self.client: anthropic.Anthropic = anthropic.Anthropic(
+        self._client: anthropic.Anthropic = anthropic.Anthropic(
             api_key=connection.key,
             base_url=connection.base,
             max_retries=0,
@@ -84,30 +72,29 @@ class _Sdk:
             ),
             default_headers=connection.all_headers,
             open_telemetry=False,
-            timeout=httpx2.Timeout(60.0, connect=10.0),
+            timeout=httpx2.Timeout(connection.answer_seconds, connect=10.0),
         )
-        self.create_timeout = httpx2.Timeout(connection.answer_seconds, connect=10.0)
 
-    def post(self, path: str, *, create: bool = False, **said: Any) -> Any:
-        """Return the response to a POST.
+    def upload(self, name: str, media_type: str, data: bytes, *, seconds: int) -> bytes:
+        """Return the body of the answer.
 
         Raises:
-            ApiFailure: the server refuses, or does not answer.
+            ApiFailure: the server refuses, or does not answer; without headers or key.
         """
-        with self.translated(create=create):
-            answer: Any = self.client.post(path, cast_to=self.response, **said)
-        return self._transport.accepted(answer, create=create)
-
-    @contextlib.contextmanager
-    def translated(self, *, create: bool = False) -> Iterator[None]:
-        """Turn the SDK's errors into `ApiFailure`, without headers or key."""
         try:
             with self._transport.translated():
-                yield
+                answer = self._client.files.with_raw_response.upload(
+                    file=(name, data, media_type), expires_in_seconds=seconds
+                )
         except self._errors.APIStatusError as error:
-            raise self._transport.failure(error.response, create=create) from None
+            raise self._transport.failure(error.response, create=False) from None
         except self._errors.APIConnectionError as error:
             raise self._transport.unanswered(error.__cause__ or error) from None
+        return answer.read()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
 
 class ApiClient:
@@ -116,18 +103,18 @@ class ApiClient:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._transport = Transport(connection)
-        self._opened_sdk = False
+        self._opened_uploader = False
 
     @cached_property
-    def _sdk(self) -> _Sdk:
-        self._opened_sdk = True
-        return _Sdk(self._connection, self._transport)
+    def _uploader(self) -> _Uploader:
+        self._opened_uploader = True
+        return _Uploader(self._connection, self._transport)
 
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
-        if self._opened_sdk:
-            self._sdk.client.close()
+        if self._opened_uploader:
+            self._uploader.close()
 
     def create(
         self, body: CreateBody, *, before_last_byte: Callable[[], None], headers: Headers
@@ -135,12 +122,9 @@ class ApiClient:
         """Make one batch, once; see `BatchApi.create`."""
         gate = _Gate(body, before_last_byte)
         sent = _sent(headers) | {"Content-Length": str(body.length)}
-        options = {"headers": sent, "timeout": self._sdk.create_timeout}
         try:
-            answer = self._sdk.post(BATCHES, create=True, content=gate.pieces(), options=options)
+            answer = self._transport.post(BATCHES, gate.pieces(), headers=sent, create=True)
         except ApiFailure as failure:
-            if gate.error is not None:
-                raise gate.error from None
             if not gate.passed and failure.kind is FailureKind.AMBIGUOUS:
                 kind = (
                     FailureKind.TOO_LARGE if failure.status == TOO_LARGE else FailureKind.NOT_SENT
@@ -164,23 +148,17 @@ class ApiClient:
 
     def cancel(self, batch_id: str) -> Batch:
         """Ask for a batch to be canceled; repeating it is harmless."""
-        answer = self._sdk.post(f"{BATCHES}/{batch_id}/cancel")
+        answer = self._transport.post(f"{BATCHES}/{batch_id}/cancel")
         return _parsed(parse_batch, answer.content)
 
     def count_tokens(self, body: bytes, *, headers: Headers) -> int:
         """Return the input tokens of a request; see `FactsApi.count_tokens`."""
-        answer = self._sdk.post(COUNT_TOKENS, content=body, options={"headers": _sent(headers)})
+        answer = self._transport.post(COUNT_TOKENS, body, headers=_sent(headers))
         return _parsed(parse_count, answer.content)
 
     def upload(self, name: str, media_type: str, data: bytes, *, seconds: int) -> UploadedFile:
         """Make a file; see `FilesApi.upload`."""
-        with self._sdk.translated():
-            raw = self._sdk.client.files.with_raw_response.upload(
-                file=(name, data, media_type),
-                expires_in_seconds=seconds,
-                timeout=self._sdk.create_timeout,
-            )
-        return _parsed(parse_file, raw.read())
+        return _parsed(parse_file, self._uploader.upload(name, media_type, data, seconds=seconds))
 
     def files(self, ids: Sequence[str]) -> tuple[UploadedFile, ...]:
         """Return those of the files that exist; see `FilesApi.files`."""
@@ -253,7 +231,6 @@ class _Gate:
         self._body = body
         self._before = before_last_byte
         self.passed = False
-        self.error: BaseException | None = None
 
     def pieces(self) -> Iterator[bytes]:
         held = b""
@@ -263,11 +240,7 @@ class _Gate:
             held = piece
         if len(held) > 1:
             yield held[:-1]
-        try:
-            self._before()
-        except Exception as error:
-            self.error = error
-            raise
+        self._before()
         self.passed = True
         reached("gate")
         yield held[-1:]

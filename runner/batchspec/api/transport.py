@@ -1,8 +1,8 @@
 """HTTP to the configured host, and what its errors mean.
 
-What is only read goes through httpx2, the library that the SDK itself sends with. The SDK's import
-takes longer than reading a hundred thousand answers, mostly for the types of endpoints that
-batchspec never calls; what reads answers and submits nothing does not pay for it.
+Calls go through httpx2, the library that the SDK itself sends with. The SDK's import takes longer
+than submitting twenty thousand requests, mostly for the types of endpoints that batchspec never
+calls.
 
 Nothing is retried and redirects are not followed, so the key and the prompts go nowhere else (fact
 sheet §12.1).
@@ -64,7 +64,7 @@ def custom_headers(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Transport:
-    """Reads from one host."""
+    """Speaks with one host."""
 
     def __init__(self, connection: Connection) -> None:
         import httpx2  # noqa: PLC0415 - only commands that talk to the API pay for it
@@ -82,6 +82,7 @@ class Transport:
             },
         )
         self._client.headers.update(connection.all_headers)
+        self._answer_timeout = httpx2.Timeout(connection.answer_seconds, connect=10.0)
         url = httpx2.URL(connection.base)
         self.base = str(url).rstrip("/")
         """The base URL without a slash at its end."""
@@ -100,6 +101,34 @@ class Transport:
         with self.translated():
             response = self._client.get(self.base + path, params=query)
         return self.accepted(response, create=False)
+
+    def post(
+        self,
+        path: str,
+        body: bytes | Iterator[bytes] = b"",
+        *,
+        headers: Mapping[str, str] | None = None,
+        create: bool = False,
+    ) -> Any:
+        """Return the response to a POST, which is made once.
+
+        Args:
+            path: Below the base URL.
+            body: A body that comes piece by piece needs its Content-Length among the headers. Each
+                piece is taken when the one before it was handed to the connection, and what taking
+                one raises goes through: the connection is given up.
+            headers: Of this call.
+            create: It makes a batch: its answer may take long, and errors leave it in doubt.
+
+        Raises:
+            ApiFailure: the server refuses, or does not answer.
+        """
+        timeout = self._answer_timeout if create else self._client.timeout
+        with self.translated():
+            response = self._client.post(
+                self.base + path, content=body, headers=headers, timeout=timeout
+            )
+        return self.accepted(response, create=create)
 
     @contextlib.contextmanager
     def stream(self, url: str, accept: str) -> Iterator[Any]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 
-from batchspec.api.client import warm_up
 from batchspec.errors import Refused
 from batchspec.events import Event, Notice, PlanReady
 from batchspec.inputs.engine import Engine
@@ -248,7 +247,6 @@ class Rounds:
 
     def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
         self.session.key()
-        warm_up()
         canary = self._canary(job, planned.canary)
         taken = {s.requests for s in self.ledger.submissions(UNRESOLVED)}
         limits = job.loaded.spec.batch

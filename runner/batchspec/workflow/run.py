@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Container, Generator, Sequence
 from dataclasses import dataclass, field
 
-from batchspec.api.client import warm_up
 from batchspec.errors import AgainstPolicy, OverBudget
 from batchspec.events import Event, Notice, Progress, RetryRound, Waiting
 from batchspec.plan.elsewhere import Elsewhere
@@ -88,8 +87,6 @@ class _Run:
         self.jobs = self.rounds.jobs(specs)
         self._began = self.session.clock.elapsed()
         open_before = self.ledger.submissions(OPEN)
-        if self._asks_at_first():
-            warm_up()
         yield from self._plan_first(open_before)
         plan = self.rounds.plan()
         self.recording.planned(plan, self.options.plan_digest)
@@ -154,12 +151,6 @@ class _Run:
         self.jobs = [job for job in self.jobs if job.plan is not None or job.awaits]
         self.left_out += self.problems
         self.problems = []
-
-    def _asks_at_first(self) -> bool:
-        """Tell whether a spec was never submitted, so that the SDK is needed without a doubt."""
-        return self.options.submit and not all(
-            self.session.baseline(job.name).items.exists() for job in self.jobs
-        )
 
     def _plan(self, job: Job, *, finishing: bool) -> Generator[Event, None, None]:
         job.awaits, planned = False, job.told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,6 +61,21 @@ def test_an_exception_at_the_gate_makes_nothing(client: ApiClient, script: Scrip
 
     with pytest.raises(RuntimeError, match="no"):
         client.create(body(), before_last_byte=refuse, headers=PLAIN)
+    assert not any(seen.complete for seen in script.seen)
+
+
+def test_a_body_that_cannot_be_read_makes_nothing(client: ApiClient, script: Script) -> None:
+    """What its pieces raise is told as it is, not as a broken connection."""
+
+    def pieces() -> Iterator[bytes]:
+        yield BODY[:1_000_000]
+        raise OSError("a damaged segment")
+
+    gates: list[None] = []
+    broken = CreateBody(length=len(BODY), pieces=pieces)
+    with pytest.raises(OSError, match="a damaged segment"):
+        client.create(broken, before_last_byte=lambda: gates.append(None), headers=PLAIN)
+    assert gates == []
     assert not any(seen.complete for seen in script.seen)
 
 

@@ -1,4 +1,4 @@
-"""Calls that only read: whom the key is shown to, and what is read."""
+"""Calls: whom the key is shown to, what is read, and what is sent."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from tests.unit.api.conftest import Connect, Script
 
     from batchspec.api.client import ApiClient
+
+
+FILE = json.dumps(
+    {
+        "id": "file_1",
+        "type": "file",
+        "filename": "a.txt",
+        "mime_type": "text/plain",
+        "size_bytes": 1,
+        "created_at": "2026-11-23T12:00:00Z",
+    }
+).encode()
 
 
 def batch(results_url: str | None) -> Batch:
@@ -125,7 +137,7 @@ def test_a_key_that_is_no_header_value_is_not_told(script: Script, connect: Conn
     client.close()
 
 
-def test_what_is_read_is_asked_as_the_sdk_asks(
+def test_calls_carry_the_headers_of_the_sdk(
     script: Script, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Calls without the SDK carry its headers, but for those that speak of the SDK itself."""
@@ -137,8 +149,10 @@ def test_what_is_read_is_asked_as_the_sdk_asks(
     )
     client.retrieve("msgbatch_1")
     client.cancel("msgbatch_1")
+    script.answer = FILE
+    client.upload("a.txt", "text/plain", b"a", seconds=3600)
     client.close()
-    read, sent = (
+    read, changed, by_sdk = (
         {
             name: value
             for name, value in seen.headers.items()
@@ -146,11 +160,12 @@ def test_what_is_read_is_asked_as_the_sdk_asks(
         }
         for seen in script.seen
     )
-    assert read == sent
+    assert read == changed == by_sdk
     assert (read["x-relay"], read["x-cost-center"], read["x-own"]) == ("all, of it", "7", "1")
     assert [seen.path for seen in script.seen] == [
         "/relay/v1/messages/batches/msgbatch_1",
         "/relay/v1/messages/batches/msgbatch_1/cancel",
+        "/relay/v1/files",
     ]
 
 
