@@ -95,12 +95,7 @@ class AnswerWriter:
         """Answers added so far."""
 
     def __enter__(self) -> Self:
-        """Open the file beside its final place."""
-        with disk_errors(f"write {self._path.name}"):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = pq.ParquetWriter(
-                self._part, FILE_SCHEMA, compression="zstd", write_page_checksum=True
-            )
+        self.open()
         return self
 
     def __exit__(
@@ -110,14 +105,33 @@ class AnswerWriter:
         trace: TracebackType | None,
     ) -> None:
         """Publish the file, or remove it after an exception."""
-        if kind is None:
-            try:
-                self._publish()
-            except BaseException:
-                self._discard()
-                raise
-        else:
-            self._discard()
+        try:
+            if kind is None:
+                self.publish()
+        finally:
+            self.discard()
+
+    def open(self) -> None:
+        """Open the file beside its final place; `publish` or `discard` has to follow."""
+        with disk_errors(f"write {self._path.name}"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = pq.ParquetWriter(
+                self._part, FILE_SCHEMA, compression="zstd", write_page_checksum=True
+            )
+
+    def publish(self) -> None:
+        """Let the file appear, complete."""
+        if self._pending:
+            self._flush()
+        with disk_errors(f"write {self._path.name}"):
+            self._file.close()
+            publish(self._part, self._path, size=self._part.stat().st_size)
+
+    def discard(self) -> None:
+        """Remove what was not published."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        self._part.unlink(missing_ok=True)
 
     def add(
         self,
@@ -222,15 +236,3 @@ class AnswerWriter:
             self._file.write_table(table, row_group_size=max(self._pending, 1))
         self._pieces = []
         self._pending = self._bytes = 0
-
-    def _publish(self) -> None:
-        if self._pending:
-            self._flush()
-        with disk_errors(f"write {self._path.name}"):
-            self._file.close()
-            publish(self._part, self._path, size=self._part.stat().st_size)
-
-    def _discard(self) -> None:
-        with contextlib.suppress(OSError):
-            self._file.close()
-        self._part.unlink(missing_ok=True)

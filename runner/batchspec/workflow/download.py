@@ -7,17 +7,17 @@ between runs. Blank, foreign, unknown, duplicate and missing lines are outcomes.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind, ResultStream
 from batchspec.crashpoints import reached
-from batchspec.durable import disk_errors, write_all
+from batchspec.durable import PIECE, disk_errors, write_all
 from batchspec.events import Event, Notice, Waiting
-from batchspec.outputs.rows import Head, Oddity, read_head
-from batchspec.plan.hashing import parse_custom_id
-from batchspec.workflow.listing import split_pieces
+from batchspec.outputs.rows import Head, Oddity, PlainAnswers, read_head, read_plain
+from batchspec.plan.hashing import parse_custom_id, parse_custom_ids
+from batchspec.workflow.listing import whole_lines
 from batchspec.workflow.patience import PASSING, given_up
 from batchspec.workflow.worker import Worker
 
@@ -26,6 +26,11 @@ STEADY_READS = 3
 to ask again for one that is only late would pay for it twice."""
 WHOLE_SECONDS = 15.0
 """The seconds when the reads provably came to the end of the results; else `Waits.proof`."""
+
+
+Watch = Callable[[bytes, PlainAnswers | None], None]
+"""Told of lines that were kept, whole and in the order in which they stand on disk, and of what
+`read_plain` read in them."""
 
 
 @dataclass(slots=True)
@@ -42,11 +47,17 @@ class Answers:
     """How many answers the batch's counts speak of; they were paid."""
     found: dict[str, bool] = field(default_factory=dict)
     """Each id with a line on disk, and whether a line of it is an answer, which is paid for."""
+    watch: Watch = lambda _lines, _plain: None
     oddities: dict[str, int] = field(default_factory=dict)
     """Why lines of the newest read were passed over, and how many."""
     _read: set[str] = field(default_factory=set)
     _bettered: set[str] = field(default_factory=set)
     """Ids whose answer came after a line that was none; the earlier line does not count."""
+
+    @property
+    def changed(self) -> bool:
+        """The lines that count are not all that were watched."""
+        return bool(self._bettered)
 
     def load(self) -> None:
         """Take in what an earlier read, perhaps of another process, left on disk."""
@@ -56,9 +67,9 @@ class Answers:
         with disk_errors("sort out an interrupted download"):
             self.path.replace(kept)
             with kept.open("rb") as file, self.path.open("wb") as target:
-                for line in file:
-                    if line.endswith(b"\n") and self._is_new(line[:-1]):
-                        target.write(line)
+                for block in whole_lines(iter(lambda: file.read(PIECE), b"")):
+                    if block.endswith(b"\n"):  # else its last line was cut off
+                        target.write(self._kept(block))
             kept.unlink()
 
     def take(self, stream: ResultStream) -> bool:
@@ -70,14 +81,42 @@ class Answers:
         """
         self.oddities.clear()
         self._read.clear()
-        last = b"\n"
+        block = b"\n"
         with self.path.open("ab", buffering=0) as target:
-            for lines in split_pieces(stream.pieces):
-                new = [line for line in lines if self._is_new(line)]
+            for block in whole_lines(stream.pieces):
+                kept = self._kept(block)
                 with disk_errors("write result lines"):
-                    write_all(target.fileno(), b"\n".join([*new, b""]))
-                last = lines[-1]
+                    write_all(target.fileno(), kept)
+        last = block.removesuffix(b"\n").rpartition(b"\n")[2]
         return stream.framed and not isinstance(read_head(last), Oddity)
+
+    def _kept(self, block: bytes) -> bytes:
+        """Return the lines of a block that are new, each with its line end."""
+        plain = read_plain(block)
+        if plain is None or not self._are_new(plain.custom_ids):
+            plain = None
+            lines = block.removesuffix(b"\n").split(b"\n")
+            block = b"\n".join([*filter(self._is_new, lines), b""])
+        if block:
+            self.watch(block, plain)
+        return block
+
+    def _are_new(self, custom_ids: list[str]) -> bool:
+        """Count the lines of answers if each is the first of its request; else count none."""
+        ids = frozenset(custom_ids)
+        if len(ids) < len(custom_ids) or not (
+            ids.isdisjoint(self.found) and ids.isdisjoint(self._read) and self._are_ours(ids)
+        ):
+            return False
+        self._read |= ids
+        self.found.update(dict.fromkeys(ids, True))
+        return True
+
+    def _are_ours(self, custom_ids: frozenset[str]) -> bool:
+        if self.expected is not None:
+            return custom_ids <= self.expected
+        parsed = parse_custom_ids(tuple(custom_ids))
+        return parsed is not None and parsed.tags == {self.tag}
 
     def _is_new(self, line: bytes) -> bool:
         head = read_head(line)
@@ -147,7 +186,12 @@ class Answers:
 
 
 def download(
-    worker: Worker, batch: Batch, *, tag: str, expected: frozenset[str] | None
+    worker: Worker,
+    batch: Batch,
+    *,
+    tag: str,
+    expected: frozenset[str] | None,
+    watch: Watch = lambda _lines, _plain: None,
 ) -> Generator[Event, None, Answers]:
     """Read an ended batch's results until they are complete or provably lack lines.
 
@@ -164,6 +208,7 @@ def download(
         expected=expected,
         total=batch.counts.total,
         succeeded=min(batch.counts.succeeded, batch.counts.total),
+        watch=watch,
     )
     answers.load()
     doing = f"reading the results of {batch.id}"

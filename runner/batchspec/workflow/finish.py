@@ -32,8 +32,8 @@ from batchspec.spec.words import listing
 from batchspec.state.model import Submission, Verdict
 from batchspec.state.writer import SqlLedger
 from batchspec.workflow.baselines import share_baseline
-from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.derive import answer_files
 from batchspec.workflow.job import Job
 from batchspec.workflow.planning import Planned
 from batchspec.workflow.sampling import ABOUT_ALL_ITEMS

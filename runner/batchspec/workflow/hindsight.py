@@ -12,8 +12,8 @@ from batchspec.state.history import Expectation
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission
 from batchspec.state.runs import read_history
-from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.derive import answer_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

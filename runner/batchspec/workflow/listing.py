@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
@@ -173,17 +173,19 @@ def _first_lines(worker: Worker, batch: Batch) -> tuple[Owner | None, bool]:
 
 def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield complete lines of a byte stream, then what stands after the last line end."""
-    for lines in split_pieces(pieces):
-        yield from lines
+    for block in whole_lines(pieces):
+        yield from block.removesuffix(b"\n").split(b"\n")
 
 
-def split_pieces(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Yield the lines of `split_lines` as lists, one for each piece that ends a line."""
+def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same in pieces of many lines; only the last of them may lack its line end."""
     rest = b""
     for piece in pieces:
-        lines = (rest + piece).split(b"\n")
-        rest = lines.pop()
-        if lines:
-            yield lines
+        cut = piece.rfind(b"\n") + 1
+        if not cut:
+            rest += piece
+            continue
+        yield rest + piece[:cut]
+        rest = piece[cut:]
     if rest:
-        yield [rest]
+        yield rest

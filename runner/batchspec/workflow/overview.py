@@ -32,8 +32,8 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.runs import read_history
-from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.derive import answer_files
 from batchspec.workflow.finish import is_complete
 from batchspec.workflow.former import former_requests
 from batchspec.workflow.planning import Planned, Planner, PlanOptions, plan_one

@@ -36,8 +36,8 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.spec.tools import family, server_tools
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.derive import answer_files
 from batchspec.workflow.former import sent_requests
 from batchspec.workflow.hindsight import hindsights
 

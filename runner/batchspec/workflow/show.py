@@ -24,8 +24,8 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.ledger import LedgerReader
 from batchspec.workflow.baselines import fetch_baseline
-from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.derive import answer_files
 from batchspec.workflow.former import former_requests
 from batchspec.workflow.planning import Planner, PlanOptions
 from batchspec.workflow.upstream import Upstream

@@ -22,8 +22,8 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import OPEN, Submission
 from batchspec.workflow.advice import Evidence, advise
 from batchspec.workflow.cacheable import cacheable
-from batchspec.workflow.collect import answer_files
 from batchspec.workflow.context import Session
+from batchspec.workflow.derive import answer_files
 from batchspec.workflow.hindsight import hindsights
 
 

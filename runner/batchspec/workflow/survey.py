@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchspec.api.answers import UNDATED
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
@@ -23,7 +23,8 @@ from batchspec.state.mirror import state_moved_back
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
 from batchspec.workflow.collect import take_in
-from batchspec.workflow.download import Answers, download
+from batchspec.workflow.derive import Derivation
+from batchspec.workflow.download import download
 from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Owners, Sight, look, walk
 from batchspec.workflow.worker import Worker
 
@@ -280,26 +281,32 @@ def _adopted(
     if_wanted: bool = False,
 ) -> Generator[Event, None, int]:
     """Take a batch in; another project's only when it answers a question that is asked here."""
-    try:
-        answers = yield from download(worker, batch, tag=tag, expected=None)
-    except ApiFailure:
-        watch.missed(batch.id)
-        return 0
-    if not if_wanted or any(wanted.judge(digest) is not None for digest in answers.digests()):
-        return (yield from _keep(worker, wanted, batch, answers))
+    submission = _unknown(worker, batch, tag)
+    with Derivation(worker.session, submission, wanted.judge) as derivation:
+        try:
+            answers = yield from download(
+                worker, batch, tag=tag, expected=None, watch=derivation.take
+            )
+        except ApiFailure:
+            watch.missed(batch.id)
+            return 0
+        if not if_wanted or any(wanted.judge(digest) is not None for digest in answers.digests()):
+            requests = max(submission.requests, len(answers.found))
+            new = take_in(worker, replace(submission, requests=requests), answers, derivation)
+            yield Adopted(batch_id=batch.id, answers=new)
+            return new
     answers.discard()
     worker.ledger.foreign([batch.id])
     return 0
 
 
-def _keep(
-    worker: Worker, wanted: Wanted, batch: Batch, answers: Answers
-) -> Generator[Event, None, int]:
-    submission = Submission(
-        tag=answers.tag,
+def _unknown(worker: Worker, batch: Batch, tag: str) -> Submission:
+    """Return the record of a batch that another state sent."""
+    return Submission(
+        tag=tag,
         spec="",
         state=SubmissionState.COLLECTED,
-        requests=max(batch.counts.total, len(answers.found)),
+        requests=batch.counts.total,
         bytes=0,
         segment=None,
         batch_id=batch.id,
@@ -308,9 +315,6 @@ def _keep(
         prepared_at=worker.session.clock.now(),
         detail="adopted from the workspace",
     )
-    new = take_in(worker, submission, answers, wanted.judge)
-    yield Adopted(batch_id=batch.id, answers=new)
-    return new
 
 
 def _holding(

@@ -128,6 +128,17 @@ def line(**changes: object) -> bytes:
         line().replace(b'"hi"', b'"hi","text":"ho"'),
         line().replace(b'"custom_id":"a"', b'"custom_id":"a","custom_id":"b"'),
         line().replace(b'"custom_id":"a"', b'"custom_id":null'),
+        line()[:-1],
+        line()[:-1] + line() + b"\n",
+        line()[:-1] + b" " + line() + b"\n",
+        line().replace(b'"result"', b'\n"result"') + line()[:-1] + line(),
+        line().replace(b'{"type":"succeeded"', b'\n{"type":"succeeded"') + line()[:-1] + line(),
+        line().replace(b'"hi"', b'"\n"'),
+        line().replace(b'"hi"', b'"\xff"'),
+        b"\xef\xbb\xbf" + line(),
+        line()[:-1] + b"\r\n",
+        line()[:-2] + b"\n",
+        line()[:-1] + b"}\n",
     ],
 )
 def test_what_is_read_line_by_line(piece: bytes) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchspec.plan import hashing
+from batchspec.plan.hashing import custom_id, parse_custom_id, parse_custom_ids
 
 IDENTITY = b'{"anthropic_version":"2026-10-21","betas":[]}'
 PARAMS = b'{"max_tokens":64,"messages":[{"content":"hi","role":"user"}],"model":"claude-haiku-4-5"}'
@@ -146,3 +147,39 @@ def test_ids_made_together_are_the_ids_made_one_by_one(
     assert [stem.decode() + "3" for stem in stems] == [
         hashing.custom_id(space, digest, tag, 3) for digest in digests
     ]
+
+
+ID_TEXTS = st.one_of(
+    st.builds(
+        custom_id,
+        st.just("aaaaaaaa"),
+        st.binary(min_size=32, max_size=32),
+        st.sampled_from(["bbbbbbbb", "cccccccc"]),
+        st.sampled_from([1, 2, 65_535, 65_536]),
+    ),
+    st.sampled_from(["", "row-1", "c1-", "\n", custom_id("a" * 8, bytes(32), "b" * 8, 1) + "\n"]),
+    st.text(max_size=5),
+)
+
+
+@given(st.lists(ID_TEXTS, min_size=1, max_size=4))
+def test_many_ids_are_read_as_one_by_one(texts: list[str]) -> None:
+    """Either all of them are ours, or it is said that one is not."""
+    singly = [parse_custom_id(text) for text in texts]
+    many = parse_custom_ids(texts)
+    if many is None:
+        assert None in singly
+        return
+    ours = [one for one in singly if one is not None]
+    assert len(ours) == len(texts)
+    assert many.digests == [one.digest16 for one in ours]
+    assert many.attempts == [one.attempt for one in ours]
+    assert many.tags == {one.tag for one in ours}
+
+
+def test_ids_that_a_line_end_would_make_ours() -> None:
+    """A text is one id, whatever stands on its lines."""
+    one = custom_id("aaaaaaaa", bytes(32), "bbbbbbbb", 1)
+    assert parse_custom_ids([one, one]) is not None
+    assert parse_custom_ids([f"{one}\n{one}", "row-1"]) is None
+    assert parse_custom_ids([f"{one}\n{one}"]) is None
