@@ -6,6 +6,7 @@ Every digest stands under a version prefix, so that a new rule can never be mist
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import itertools
 import re
@@ -27,9 +28,14 @@ _H26_BYTES = 17
 """Bytes of a digest that hold the bits of its 26 characters."""
 _PADDED = 20
 """The next multiple of five: what base32 encodes without padding characters."""
+_DIGIT_BITS = 5
+_STRIDE = _PADDED * 8 // _DIGIT_BITS
+"""Characters that those are."""
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"\0")
+"""From the value of a digit to its letter."""
 _DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 """From the alphabet of base32 to the digits that `int` reads."""
-_ZEROS = "a" * (_PADDED * 8 // 5 - _H26)
+_ZEROS = "a" * (_STRIDE - _H26)
 _FORM = (
     r"c1-(?P<namespace>[a-z2-7]{8})-(?P<h26>[a-z2-7]{26})-(?P<tag>[a-z2-7]{8})"
     r"-a(?P<attempt>[1-9][0-9]{0,4})"
@@ -91,14 +97,38 @@ def custom_id(namespace: str, digest: bytes, tag: str, attempt: int) -> str:
 def id_stems(namespace: str, digests: Sequence[bytes], tag: str) -> list[bytes]:
     """Return, for each digest, its `custom_id` up to the digits of the attempt.
 
-    Many at once take half the time of one by one, since base32 is encoded in Python.
+    Many at once take a third of the time of one by one, since base32 is encoded in Python.
     """
-    padding = bytes(_PADDED - _H26_BYTES)
-    joined = b"".join([digest[:_H26_BYTES] + padding for digest in digests])
-    text = base64.b32encode(joined).lower()
+    text = _many_base32(digests)
     head, tail = b"c1-%b-" % namespace.encode(), b"-%b-a" % tag.encode()
-    step = _PADDED * 8 // 5
-    return [head + text[at : at + _H26] + tail for at in range(0, len(text), step)]
+    return [head + text[at : at + _H26] + tail for at in range(0, len(text), _STRIDE)]
+
+
+def _many_base32(digests: Sequence[bytes]) -> bytes:
+    """Return `_STRIDE` base32 digits for each digest: of its first 17 bytes, then zeros.
+
+    All digests are one number. Each step moves the upper half of every group of bits up, until a
+    group is the five bits of a digit, alone in its byte.
+    """
+    front, back = bytes(_STRIDE - _PADDED), bytes(_PADDED - _H26_BYTES)
+    data = b"".join([front + digest[:_H26_BYTES] + back for digest in digests])
+    number = int.from_bytes(data, "big")
+    for lower, half, shift in _spreads(len(digests)):
+        number = (number & lower) | ((number & (lower << half)) << shift)
+    return number.to_bytes(len(data), "big").translate(_LETTERS)
+
+
+@functools.lru_cache(maxsize=4)
+def _spreads(count: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the steps of `_many_base32`: the lower halves, their bits, and how far to move."""
+    steps = []
+    group, space = _PADDED * 8, _STRIDE * 8
+    while group > _DIGIT_BITS:
+        half, room = group // 2, space // 8
+        mask = ((1 << half) - 1).to_bytes(room, "big") * (count * _STRIDE // room)
+        steps.append((int.from_bytes(mask, "big"), half, space // 2 - half))
+        group, space = half, space // 2
+    return tuple(steps)
 
 
 def h26_of(digest: bytes) -> str:

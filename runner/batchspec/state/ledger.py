@@ -195,8 +195,12 @@ class Ledger(LedgerReader, Protocol):
         """BOUND → ENDED."""
         ...
 
-    def collect(self, tag: str, segment: str, verdicts: Iterable[Verdict]) -> None:
-        """ENDED → COLLECTED, with what each answer says; in one transaction."""
+    def collect(self, tag: str, segment: str, verdicts: Iterable[Verdict]) -> int:
+        """ENDED → COLLECTED, with what each answer says; in one transaction.
+
+        Returns:
+            How many of the verdicts are on questions that the submission holds.
+        """
         ...
 
     def lose(self, tag: str, detail: str) -> None:

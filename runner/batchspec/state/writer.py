@@ -183,11 +183,11 @@ class SqlLedger(SqlReader):
         with self._transaction("ended"):
             self._move(tag, (S.BOUND, S.ENDED), state=S.ENDED, ended_at=ended_at)
 
-    def collect(self, tag: str, segment: str, verdicts: Iterable[Verdict]) -> None:
-        """ENDED → COLLECTED, with what each answer says."""
+    def collect(self, tag: str, segment: str, verdicts: Iterable[Verdict]) -> int:
+        """ENDED → COLLECTED, with what each answer says; see `Ledger.collect`."""
         with self._transaction("collect"):
             number = self._move(tag, (S.ENDED, S.COLLECTED), state=S.COLLECTED, results=segment)
-            self._db.change_many(SETTLE, verdict_rows(number, verdicts, self._db.claim_sum))
+            return self._db.change_many(SETTLE, verdict_rows(number, verdicts, self._db.claim_sum))
 
     def lose(self, tag: str, detail: str) -> None:
         """BOUND or ENDED → LOST_RESULTS; its questions are LOST."""

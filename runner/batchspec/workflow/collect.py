@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
@@ -22,37 +23,50 @@ from batchspec.workflow.worker import Worker
 ANSWERED = frozenset((Outcome.SUCCEEDED, Outcome.UNCHECKED))
 
 
-def take_in(
-    worker: Worker, submission: Submission, answers: Answers, derivation: Derivation
-) -> int:
-    """Keep a batch's answers: segment first, what derives from it next, the ledger last.
-
-    Args:
-        worker: The holder of the lease.
-        submission: The submission they answer; an adopted one is recorded here.
-        answers: The complete lines.
-        derivation: What was derived from them as they came.
+def adopt(worker: Worker, submission: Submission, answers: Answers, derivation: Derivation) -> int:
+    """Keep the answers of a batch that another state sent, and record its submission.
 
     Returns:
         How many questions the ledger now knows an answer of that it did not know before.
     """
+    segment, verdicts = _kept(worker, submission, answers, derivation)
+    record = replace(submission, results=segment, state=SubmissionState.COLLECTED)
+    answered = worker.ledger.adopt(record, verdicts)
+    worker.note_serial()
+    answers.discard()
+    return answered
+
+
+def _settle(
+    worker: Worker, submission: Submission, answers: Answers, derivation: Derivation
+) -> tuple[int, dict[Outcome, int]]:
+    """Keep the answers of an own batch.
+
+    Returns:
+        How many questions it answers, and what became of those that the submission holds.
+    """
+    segment, verdicts = _kept(worker, submission, answers, derivation)
+    verdicts += _missing(answers)
+    settled = worker.ledger.collect(submission.tag, segment, verdicts)
+    answers.discard()
+    outcomes: dict[Outcome, int] = Counter(verdict.outcome for verdict in verdicts)
+    answered = sum(outcomes.get(outcome, 0) for outcome in ANSWERED)
+    if not settled == len(verdicts) == submission.requests:
+        # Another submission holds some by now: the ledger has to go through all that it knows.
+        outcomes = worker.ledger.outcomes(submission.tag)
+    return answered, outcomes
+
+
+def _kept(
+    worker: Worker, submission: Submission, answers: Answers, derivation: Derivation
+) -> tuple[str, list[Verdict]]:
+    """Keep answers, segment first, what derives from it next; the ledger has to come last."""
     segment = worker.session.segments.write("res", answers.lines())
     reached("segment:results")
     if answers.changed:
-        verdicts = derive(worker.session, submission, segment, derivation.judge)
-    else:
-        derivation.publish()
-        verdicts = derivation.verdicts
-    answered = sum(verdict.outcome in ANSWERED for verdict in verdicts)
-    if submission.segment is None:
-        record = replace(submission, results=segment, state=SubmissionState.COLLECTED)
-        answered = worker.ledger.adopt(record, verdicts)
-        worker.note_serial()
-    else:
-        verdicts += _missing(answers)
-        worker.ledger.collect(submission.tag, segment, verdicts)
-    answers.discard()
-    return answered
+        return segment, derive(worker.session, submission, segment, derivation.judge)
+    derivation.publish()
+    return segment, derivation.verdicts
 
 
 def _missing(answers: Answers) -> list[Verdict]:
@@ -94,8 +108,7 @@ def collect(
                 raise as_failure(failure, f"reading the results of {batch.id}") from failure
             yield from _lose(worker, submission, batch, failure)
             return worker.ledger.outcomes(submission.tag)
-        answered = take_in(worker, submission, answers, derivation)
-    outcomes = worker.ledger.outcomes(submission.tag)
+        answered, outcomes = _settle(worker, submission, answers, derivation)
     part = worker.ledger.part(submission.tag)
     missing, canceled = (outcomes.get(o, 0) for o in (Outcome.MISSING, Outcome.CANCELED))
     yield Collected(

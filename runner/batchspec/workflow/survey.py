@@ -22,7 +22,7 @@ from batchspec.outputs.rows import Judge
 from batchspec.state.mirror import state_moved_back
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
-from batchspec.workflow.collect import take_in
+from batchspec.workflow.collect import adopt
 from batchspec.workflow.derive import Derivation
 from batchspec.workflow.download import download
 from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Owners, Sight, look, walk
@@ -292,7 +292,7 @@ def _adopted(
             return 0
         if not if_wanted or any(wanted.judge(digest) is not None for digest in answers.digests()):
             requests = max(submission.requests, len(answers.found))
-            new = take_in(worker, replace(submission, requests=requests), answers, derivation)
+            new = adopt(worker, replace(submission, requests=requests), answers, derivation)
             yield Adopted(batch_id=batch.id, answers=new)
             return new
     answers.discard()
