@@ -64,6 +64,7 @@ def _kept(
     segment = worker.session.segments.write("res", answers.lines())
     reached("segment:results")
     if answers.changed:
+        derivation.discard()
         return segment, derive(worker.session, submission, segment, derivation.judge)
     derivation.publish()
     return segment, derivation.verdicts

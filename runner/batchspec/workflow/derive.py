@@ -59,7 +59,7 @@ class Derivation:
         trace: TracebackType | None,
     ) -> None:
         """Remove what was not published."""
-        self._writer.discard()
+        self.discard()
 
     def take(self, block: bytes, plain: PlainAnswers | None) -> None:
         """Derive from whole lines; ``plain`` is what `read_plain` read in them."""
@@ -69,6 +69,10 @@ class Derivation:
     def publish(self) -> None:
         """Let the file appear."""
         self._writer.publish()
+
+    def discard(self) -> None:
+        """Remove the file, if it was not published: another one may be made in its place."""
+        self._writer.discard()
 
     def _take_plain(self, plain: PlainAnswers) -> bool:
         """Derive from answers whose text nobody looks into; False: somebody does."""
