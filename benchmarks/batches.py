@@ -9,9 +9,11 @@ processes of its own and interleaved:
 * collect: poll, read the results, write JSONL (`batchspec collect`).
 
 Prints CPU seconds, wall seconds, peak memory and ratios to the SDK script; medians of the rounds.
-CPU is also given without the time that `import anthropic` takes, for those that pay it: collecting
-with batchspec does not. With --alone the script is left out: for more items than fit into the one
-batch that it makes.
+The script's stages stream what they can. `SDK whole` is the script in one piece, as it is written to
+have the answers in the order of the rows: it keeps both, and only its memory is compared. CPU is
+also given without the time of the imports: of the SDK for the script, of the command's modules for
+batchspec. With --alone the script is left out: for more items than fit into the one batch that it
+makes.
 """
 
 from __future__ import annotations
@@ -77,8 +79,38 @@ with open("out.jsonl", "w") as out:
 """
 
 
-WITHOUT_SDK = frozenset(("batchspec collect",))
-"""Stages that do not import it."""
+SDK_WHOLE = """\
+import csv, json, time
+import anthropic
+client = anthropic.Anthropic()
+rows = list(csv.DictReader(open("items.csv", newline="")))
+requests = [{"custom_id": f"row-{row['id']}", "params": {
+    "model": "claude-haiku-4-5", "max_tokens": 64,
+    "system": "You label support tickets by urgency. Answer with one word.",
+    "messages": [{"role": "user", "content":
+        f"Ticket {row['id']} in {row['lang']}: {row['subject']}\\n\\n{row['body']}"}]}}
+    for row in rows]
+batch = client.messages.batches.create(requests=requests)
+while client.messages.batches.retrieve(batch.id).processing_status != "ended":
+    time.sleep(5)
+answers = {line.custom_id: line.result for line in client.messages.batches.results(batch.id)}
+with open("whole.jsonl", "w") as out:
+    for row in rows:
+        result = answers[f"row-{row['id']}"]
+        text = None
+        if result.type == "succeeded":
+            text = "".join(b.text for b in result.message.content if b.type == "text")
+        out.write(json.dumps({"id": row["id"], "type": result.type, "text": text}))
+        out.write("\\n")
+"""
+IMPORTS = {
+    "SDK submit": "import anthropic",
+    "SDK collect": "import anthropic",
+    "SDK whole": "import anthropic",
+    "batchspec submit": "import batchspec.cli.commands.run, duckdb, httpx2",
+    "batchspec collect": "import batchspec.cli.commands.collect, duckdb, httpx2",
+}
+"""What each stage imports before it begins."""
 SECONDS = 60.0
 """From a batch's creation to its end; longer than submitting takes."""
 
@@ -103,8 +135,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
         generate(base / "items.csv", options.items)
-        found["import anthropic"] = [measure([sys.executable, "-c", "import anthropic"], base, {})]
         for number in range(options.rounds):
+            for name in sorted(set(IMPORTS.values())):
+                one = measure([sys.executable, "-c", name], base, {})
+                found.setdefault(name, []).append(one)
             for name, one in round_of(base, number, alone=options.alone).items():
                 found.setdefault(name, []).append(one)
     report(found, options.items)
@@ -125,6 +159,7 @@ def round_of(base: Path, number: int, *, alone: bool) -> dict[str, Measure]:
         measures = {}
         if not alone:
             measures["SDK submit"] = measure([sys.executable, "-c", SDK_SUBMIT], folder, env)
+            measures["SDK whole"] = measure([sys.executable, "-c", SDK_WHOLE], folder, env)
         measures["batchspec submit"] = measure([*program, "run", "--detach"], folder, env)
         # The batches end, and the server writes their results, outside of what is measured.
         time.sleep(SECONDS)
@@ -213,11 +248,12 @@ def report(found: dict[str, list[Measure]], items: int) -> None:
         )
         for name, measures in found.items()
     }
-    base = middle["import anthropic"].cpu
-    less = {name: m.cpu - (0 if name in WITHOUT_SDK else base) for name, m in middle.items()}
+    imports = {name: middle[text].cpu for name, text in IMPORTS.items()}
+    less = {name: one.cpu - imports[name] for name, one in middle.items() if name in imports}
     print(f"{items:,} items")
     print(f"{'':<18} {'CPU s':>8} {'wall s':>8} {'peak MB':>8} {'CPU less import':>16}")
-    for name, one in middle.items():
+    for name in filter(middle.__contains__, IMPORTS):
+        one = middle[name]
         print(f"{name:<18} {one.cpu:8.1f} {one.wall:8.1f} {one.peak_mb:8.0f} {less[name]:16.1f}")
     for stage in ("submit", "collect"):
         if f"SDK {stage}" not in middle:
@@ -227,7 +263,8 @@ def report(found: dict[str, list[Measure]], items: int) -> None:
         print(
             f"{stage}: wall {ours.wall / theirs.wall:.2f}, CPU {ours.cpu / theirs.cpu:.2f}, "
             f"CPU less import {without:.2f}, "
-            f"memory {ours.peak_mb / theirs.peak_mb:.2f} of the SDK script's"
+            f"memory {ours.peak_mb / theirs.peak_mb:.2f} of the SDK script's, "
+            f"{ours.peak_mb / middle['SDK whole'].peak_mb:.2f} of the whole script's"
         )
 
 
