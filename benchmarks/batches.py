@@ -9,8 +9,8 @@ processes of its own and interleaved:
 * collect: poll, read the results, write JSONL (`batchspec collect`).
 
 Prints CPU seconds, wall seconds, peak memory and ratios to the SDK script; medians of the rounds.
-The script's stages stream what they can. `SDK whole` is the script in one piece, as it is written to
-have the answers in the order of the rows: it keeps both, and only its memory is compared. CPU is
+The script's stages stream what they can. `SDK whole` is the script in one piece, as it is written
+to have the answers in the order of the rows: it keeps both, and only its memory is compared. CPU is
 also given without the time of the imports: of the SDK for the script, of the command's modules for
 batchspec. With --alone the script is left out: for more items than fit into the one batch that it
 makes.

@@ -8,6 +8,7 @@ between runs. Blank, foreign, unknown, duplicate and missing lines are outcomes.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,7 +70,7 @@ class Answers:
             with kept.open("rb") as file, self.path.open("wb") as target:
                 for block in whole_lines(iter(lambda: file.read(PIECE), b"")):
                     if block.endswith(b"\n"):  # else its last line was cut off
-                        target.write(self._kept(block))
+                        target.write(self._kept(block, read_plain(block)))
             kept.unlink()
 
     def take(self, stream: ResultStream) -> bool:
@@ -83,16 +84,15 @@ class Answers:
         self._read.clear()
         block = b"\n"
         with self.path.open("ab", buffering=0) as target:
-            for block in whole_lines(stream.pieces):
-                kept = self._kept(block)
+            for block, plain in read_ahead(whole_lines(stream.pieces)):
+                kept = self._kept(block, plain)
                 with disk_errors("write result lines"):
                     write_all(target.fileno(), kept)
         last = block.removesuffix(b"\n").rpartition(b"\n")[2]
         return stream.framed and not isinstance(read_head(last), Oddity)
 
-    def _kept(self, block: bytes) -> bytes:
+    def _kept(self, block: bytes, plain: PlainAnswers | None) -> bytes:
         """Return the lines of a block that are new, each with its line end."""
-        plain = read_plain(block)
         if plain is None or not self._are_new(plain.custom_ids):
             plain = None
             lines = block.removesuffix(b"\n").split(b"\n")
@@ -183,6 +183,27 @@ class Answers:
     def discard(self) -> None:
         """Remove the lines from disk."""
         self.path.unlink(missing_ok=True)
+
+
+def read_ahead(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, PlainAnswers | None]]:
+    """Yield blocks with what `read_plain` reads in them, which a thread does for the next block.
+
+    Arrow reads without holding Python up. A block that came before the blocks break off is yielded
+    before what they raise.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
+        ahead: tuple[bytes, Future[PlainAnswers | None]] | None = None
+        try:
+            for block in blocks:
+                ahead, ready = (block, pool.submit(read_plain, block)), ahead
+                if ready is not None:
+                    yield ready[0], ready[1].result()
+        except ApiFailure:
+            if ahead is not None:
+                yield ahead[0], ahead[1].result()
+            raise
+        if ahead is not None:
+            yield ahead[0], ahead[1].result()
 
 
 def download(

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
+import pytest
 from fake_world import ERRORED, line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchspec.api.port import ResultStream
+from batchspec.api.port import ApiFailure, FailureKind, ResultStream
 from batchspec.outputs.rows import PlainAnswers, read_line
 from batchspec.plan.hashing import custom_id
-from batchspec.workflow.download import Answers
+from batchspec.workflow.download import Answers, read_ahead
 
 TAG = "aaaaaaaa"
 IDS = [custom_id("bbbbbbbb", bytes([number] * 32), TAG, 1) for number in range(4)]
@@ -71,3 +74,22 @@ def test_pieces_of_any_size_keep_the_same(
     wanted = [one for lines, _ in reads for one in map(read_line, lines)]
     paid = {one.custom_id for one in wanted if getattr(one, "kind", "") == "succeeded"}
     assert {name for name, kind in whole.items() if kind == "succeeded"} == paid & set(IDS)
+
+
+def test_what_came_before_a_stream_broke_is_kept() -> None:
+    """Blocks are read one ahead; none is lost when no further one comes."""
+    blocks = [orjson.dumps(line(name, "answered")) + b"\n" for name in IDS]
+
+    def broken(count: int) -> Iterator[bytes]:
+        yield from blocks[:count]
+        raise ApiFailure(FailureKind.AMBIGUOUS, "cut")
+
+    for count in range(3):
+        read = read_ahead(broken(count))
+        found = [block for block, _ in itertools.islice(read, count)]
+        assert found == blocks[:count]
+        with pytest.raises(ApiFailure, match="cut"):
+            next(read)
+    whole = list(read_ahead(iter(blocks)))
+    assert [block for block, _ in whole] == blocks
+    assert [plain.custom_ids for _, plain in whole if plain] == [[name] for name in IDS]
