@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from batchspec.inputs.engine import Engine
 from batchspec.outputs.manifest import plain_usd
 from batchspec.outputs.places import Target, refuse_foreign
 from batchspec.outputs.profile import Profile, Profiles, read_profiles
-from batchspec.outputs.results import ROWS, USAGE
+from batchspec.outputs.results import ROWS, USAGE, Results
 from batchspec.state.model import Submission
 
 FORMAT_VERSION: Final = 1
@@ -56,33 +57,43 @@ class Receipt:
     """ISO 8601, UTC."""
 
 
-def receipt_facts(engine: Engine, submissions: Sequence[Submission]) -> Facts:
+def receipt_facts(engine: Engine, results: Results, submissions: Sequence[Submission]) -> Facts:
     """Return the facts of the answers in the open results.
 
     Args:
         engine: The engine of the open results.
+        results: The open results.
         submissions: Those that answered.
     """
     sums = ", ".join(f"sum({name})::BIGINT" for name in USAGE)
-    each = ", ".join(f"any_value({name}) AS {name}" for name in (*USAGE, "cost_usd", "model"))
-    asked = f"(SELECT submission, {each} FROM {ROWS} WHERE has_answer GROUP BY hash, submission)"
-    by_tag = {
-        row[0]: row[1:]
-        for row in engine.rows(
-            f"SELECT submission, count(*), sum(cost_usd), {sums} FROM {asked} GROUP BY submission"
-        )
-    }
-    models = engine.rows(
-        f"SELECT model, count(*) FROM {asked} WHERE model IS NOT NULL GROUP BY model ORDER BY model"
-    )
+    asked = f"(FROM {ROWS} WHERE has_answer)"
+    if results.shared:
+        each = ", ".join(f"any_value({name}) AS {name}" for name in (*USAGE, "cost_usd", "model"))
+        asked = f"(SELECT submission, {each} FROM {asked} GROUP BY hash, submission)"
+    by_tag: dict[str, Sequence[Any]] = {}
+    models: Counter[str] = Counter()
+    for tag, model, *summed in engine.rows(
+        f"SELECT submission, model, count(*), sum(cost_usd), {sums} FROM {asked}"
+        " GROUP BY submission, model"
+    ):
+        by_tag[tag] = [*map(_plus, by_tag[tag], summed)] if tag in by_tag else summed
+        if model is not None:
+            models[model] += summed[0]
     known = sorted(submissions, key=lambda s: (s.created_at is None, s.created_at, s.tag))
     return Facts(
         batches=tuple(_batch(s, by_tag[s.tag]) for s in known if s.tag in by_tag),
-        models=dict(models),
+        models=dict(sorted(models.items())),
     )
 
 
-def _batch(submission: Submission, row: tuple[Any, ...]) -> dict[str, Any]:
+def _plus(one: Any, other: Any) -> Any:
+    """Return a sum in which, as in SQL, what is unknown does not count."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _batch(submission: Submission, row: Sequence[Any]) -> dict[str, Any]:
     answers, usd, *usage = row
     return {
         "id": submission.batch_id,

@@ -122,6 +122,8 @@ class Results:
     order: str
     """The columns of `ROWS` that put items into key order."""
     totals: Totals
+    shared: bool
+    """Items may share a question: to sum up by question takes far more memory."""
 
     @property
     def key(self) -> str:
@@ -142,10 +144,11 @@ def open_results(engine: Engine, sources: ResultSources) -> Iterator[Results]:
         judged = judge_again(engine, ANSWERS, sources.known, Judge(sources.form))
         _asked_table(engine, sources)
         _rows_view(engine, sources, judged=bool(judged))
-        totals = _totals(engine, sources)
+        shared = _shares_questions(engine)
+        totals = _totals(engine, sources, shared=shared)
         _public_views(engine, sources)
         order = ", ".join(f"k{n}" for n in range(len(sources.table.key)))
-        yield Results(sources=sources, order=order, totals=totals)
+        yield Results(sources=sources, order=order, totals=totals, shared=shared)
     finally:
         for view in (RESULTS, INPUTS, ROWS, ANSWERS):
             engine.execute(f"DROP VIEW IF EXISTS {view}")
@@ -264,11 +267,11 @@ def _struct(kind: str, message: str) -> str:
     return f"{{'type': {kind}, 'message': {message}}}"
 
 
-def _totals(engine: Engine, sources: ResultSources) -> Totals:
+def _totals(engine: Engine, sources: ResultSources, *, shared: bool) -> Totals:
     sums = ", ".join(f"sum({name})::BIGINT" for name in USAGE)
     answered = ", ".join(str(int(outcome)) for outcome in _ANSWERED)
     lacking = f"count(*) FILTER (NOT has_answer AND outcome IN ({answered}))"
-    if _shares_questions(engine):
+    if shared:
         tokens = ", ".join(f"any_value({name}) AS {name}" for name in USAGE)
         asked = (
             f"SELECT any_value(status) AS status, count(*) AS items, {lacking} AS lacking,"
@@ -292,7 +295,7 @@ def _totals(engine: Engine, sources: ResultSources) -> Totals:
 
 
 def _shares_questions(engine: Engine) -> bool:
-    """Tell whether items may share a question: to sum up by question takes far more memory."""
+    """Tell whether items may share a question."""
     items, questions = engine.one(f"SELECT count(*), count(DISTINCT hash(hash)) FROM {ASKED}")
     return bool(items != questions)
 

@@ -17,6 +17,7 @@ from batchspec.outputs.failures import (
 )
 from batchspec.outputs.job import OutputJob, Written
 from batchspec.outputs.receipt import (
+    Facts,
     checks_body,
     keep_receipt,
     profiles_body,
@@ -29,7 +30,7 @@ from batchspec.outputs.writers import write_output
 from batchspec.plan.model import SpecPlan
 from batchspec.problems import Problem
 from batchspec.spec.words import listing
-from batchspec.state.model import Submission, Verdict
+from batchspec.state.model import Verdict
 from batchspec.state.writer import SqlLedger
 from batchspec.workflow.baselines import share_baseline
 from batchspec.workflow.context import Session
@@ -77,7 +78,7 @@ def finish(
             checks = _check(session, job, engine, written, planned.table, problems)
             yield from checks
         answered = [s for s in ledger.submissions() if s.tag in tags]
-        _receipts(session, engine, answered, written, checks)
+        _receipts(session, receipt_facts(engine, results, answered), written, checks)
         if len(written) == len(job.loaded.spec.outputs) and not session.sampled:
             keep_reading(session.reading_path(job.name), written)
         yield from _name_failures(engine, results, job)
@@ -169,14 +170,9 @@ def _check(
 
 
 def _receipts(
-    session: Session,
-    engine: Engine,
-    answered: Sequence[Submission],
-    written: Sequence[Done],
-    checks: Sequence[CheckDone],
+    session: Session, facts: Facts, written: Sequence[Done], checks: Sequence[CheckDone]
 ) -> None:
     """Leave a receipt beside each output."""
-    facts = receipt_facts(engine, answered)
     for job, done in written:
         body = receipt_body(
             spec=job.loaded.spec.name,
