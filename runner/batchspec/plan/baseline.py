@@ -57,6 +57,11 @@ class Baseline:
         """The SQL text that reads it."""
         return f"read_parquet({quote_literal(str(self.items))})"
 
+    @property
+    def numbered(self) -> str:
+        """The SQL text that reads it with ``file_row_number``."""
+        return f"read_parquet({quote_literal(str(self.items))}, file_row_number = true)"
+
 
 def read_baseline(paths: BaselinePaths) -> Baseline | None:
     """Return the baseline, or None when it is absent, damaged, or of another version."""

@@ -16,10 +16,11 @@ from pathlib import Path
 from batchspec.errors import StateFailure
 from batchspec.inputs.columns import quote_literal
 from batchspec.inputs.engine import AuthorSqlError, Engine
-from batchspec.inputs.tables import SAMPLE, InputTable, row_select
+from batchspec.inputs.tables import InputTable, row_select
 from batchspec.plan.baseline import Baseline, BaselinePaths, read_baseline
 from batchspec.plan.examples import choose_examples, examples_of
 from batchspec.plan.items import ItemTable
+from batchspec.plan.matching import differ_in_samples, former_rows, held_rows, match_rows
 from batchspec.plan.model import Action, JsonKey, Outcome, Reason
 from batchspec.plan.questions import Spool
 from batchspec.plan.reasons import action_expression, changed_files, reason_of_parts
@@ -197,26 +198,23 @@ class _Diff:
     def _choose_examples(self) -> None:
         """Choose fresh items that were asked before; their requests are kept while rendering."""
         if self.baseline is not None and self.held < self.table.count:
-            fresh = f"{self.prefix}_fresh"
-            self.former = choose_examples(self.engine, fresh, self.keys, self.baseline)
+            fresh, former = f"{self.prefix}_fresh", self._former()
+            self.former = choose_examples(self.engine, fresh, self.keys, former)
             self.job.keep = frozenset(self.former)
 
     def _match_rows(self) -> None:
         """Split items into those the baseline answers for and fresh ones; find what is gone."""
-        index, base = self.table.index, self.reused
-        if base is None:
-            self._view("fresh", f"FROM {index}")
-            return
-        self._table(
-            "unmatched",
-            f"FROM {index} ANTI JOIN (SELECT row_digest FROM {base.relation}) USING (row_digest)",
-        )
-        self._view("fresh", f"FROM {self.prefix}_unmatched")
-        self.held = self.table.count - self._count("fresh")
-        self.gone = base.rows - self.held
-        # Only when rows are missing: the join would find nothing in a plan without changes.
-        source = f"ANTI JOIN {index} USING (row_digest)" if self.gone else "LIMIT 0"
-        self._table("gone", f"SELECT row_digest FROM {base.relation} {source}")
+        if self.reused is None:
+            self._view("fresh", f"FROM {self.table.index}")
+        else:
+            matched = match_rows(self.engine, self.table, self.reused, self.prefix)
+            self.held, self.gone = matched.held, matched.gone
+
+    def _former(self) -> str:
+        """Return the relation of what fresh and odd items were before, empty: they were nothing."""
+        if self.reused is not None:
+            return former_rows(self.prefix)
+        return "" if self.baseline is None else self.baseline.relation
 
     def _find_odd(self, options: DiffOptions) -> None:
         """Find the held items whose question is not answered for good."""
@@ -228,11 +226,13 @@ class _Diff:
             empty = "NULL::BLOB AS hash, NULL::UINTEGER AS bytes, NULL::UINTEGER AS chars"
             rows = f"(SELECT *, {empty} FROM {self.table.index} LIMIT 0)"
         else:
-            gone = f"ANTI JOIN {self.prefix}_gone USING (row_digest)" if self.gone else ""
-            rows = (
-                f"(FROM {self.reused.relation} b {gone} ANTI JOIN (SELECT hash AS h FROM"
-                f" {self.known} WHERE outcome IN ({good})) good ON good.h = b.hash[1:16])"
+            # Of a million rows only numbers are read and kept, until it is known which are odd.
+            self._state_table(
+                "open",
+                f"SELECT file_row_number FROM {self.reused.numbered} b ANTI JOIN (SELECT hash AS h"
+                f" FROM {self.known} WHERE outcome IN ({good})) good ON good.h = b.hash[1:16]",
             )
+            rows = held_rows(self.reused, self.prefix, some=self._count("open") > 0)
         # No odd row has a good answer: without those, a million hashes need no second hash table.
         known = f"(FROM {self.known} WHERE outcome NOT IN ({good}))"
         self._state_table(
@@ -311,7 +311,7 @@ class _Diff:
         before, reason = "", f"'{Reason.NEW}'"
         if self.baseline is not None and (self.odd or self.held < self.table.count):
             before = (
-                f"LEFT JOIN (SELECT key_json, row_digest AS before FROM {self.baseline.relation})"
+                f"LEFT JOIN (SELECT key_json, row_digest AS before FROM {self._former()})"
                 " b USING (key_json)"
             )
             reason = (
@@ -344,18 +344,19 @@ class _Diff:
         """Find the baseline's keys that the inputs no longer have."""
         if self.baseline is None:
             return
+        source = self.baseline.relation
         kept = f"ANTI JOIN {self.table.index} i USING (key_json)"
-        if self.baseline.key != self.table.key and _once(self.baseline.key) == _once(
-            self.table.key
-        ):
+        if self.reused is not None:
+            # A key that the inputs still have stands in a fresh row, for its former row is gone.
+            source = f"{self.prefix}_gone"
+            kept = f"ANTI JOIN {self.prefix}_fresh i USING (key_json)"
+        elif differ_in_samples(self.baseline.key, self.table.key):
             # Other samples: the keys have another form, and the first samples the same questions.
             kept = f"ANTI JOIN {self.prefix}_items i USING (hash)"
-        if self.reused is not None:
-            kept = f"SEMI JOIN {self.prefix}_gone USING (row_digest) {kept}"
         self.removed_keys = ", ".join(f"k{n}" for n in range(len(self.baseline.key)))
         self._table(
             "removed",
-            f"SELECT key_json, {self.removed_keys}, hash FROM {self.baseline.relation} b {kept}",
+            f"SELECT key_json, {self.removed_keys}, hash FROM {source} b {kept}",
         )
         self.removed = self._count("removed")
 
@@ -391,8 +392,3 @@ def _unreadable(error: AuthorSqlError) -> Problem:
         summary="a row of the inputs cannot be read",
         detail=f"{error.message} Correct the data or the query; nothing is skipped.",
     )
-
-
-def _once(key: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a key without the number of the sample."""
-    return key[:-1] if key[-1:] == (SAMPLE.name,) else key

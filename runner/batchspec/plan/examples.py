@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from batchspec.inputs.columns import quote_literal
 from batchspec.inputs.engine import Engine
-from batchspec.plan.baseline import Baseline
 from batchspec.plan.model import Action, JsonKey, Reason
 
 EXAMPLES = 2
@@ -28,13 +27,18 @@ class Example:
     """Its request as it was rendered now."""
 
 
-def choose_examples(
-    engine: Engine, fresh: str, keys: str, baseline: Baseline
-) -> dict[JsonKey, bytes]:
-    """Return items of the relation ``fresh`` that were planned before, with their former hashes."""
+def choose_examples(engine: Engine, fresh: str, keys: str, former: str) -> dict[JsonKey, bytes]:
+    """Return items of the relation ``fresh`` that were planned before, with their former hashes.
+
+    Args:
+        engine: Where the relations are.
+        fresh: The items to choose from.
+        keys: Its typed key columns.
+        former: What items were before: key_json, row_digest, hash.
+    """
     rows = engine.rows(
         f"SELECT key_json, hash FROM {fresh} JOIN (SELECT key_json, row_digest AS before, hash"
-        f" FROM {baseline.relation}) b USING (key_json) QUALIFY row_number() OVER (PARTITION BY"
+        f" FROM {former}) b USING (key_json) QUALIFY row_number() OVER (PARTITION BY"
         f" before = row_digest ORDER BY {keys}) <= {EXAMPLES}"
     )
     return dict(rows)
