@@ -64,12 +64,16 @@ def check_values(
     Args:
         engine: Where the tables are.
         loaded: The spec.
-        index: Table with a column ``key_json``, one row per item.
+        index: Relation with ``key_json`` and the key's columns as ``k0``, …, one row per item.
         relation: The rows themselves, to show the ones without a key.
         key: Names of the key's columns.
     """
+    typed = [f"k{number}" for number in range(len(key))]
+    named = " AND ".join(f"{column} IS NOT NULL" for column in typed)
+    # Keys of one text have one hash; those of one hash need not have one text, as is seen below.
     rows, keys, distinct = engine.one(
-        f"SELECT count(*), count(key_json), count(DISTINCT key_json) FROM {index}"  # noqa: S608 - names are ours or quoted
+        f"SELECT count(*), count(*) FILTER ({named}), count(DISTINCT hash({', '.join(typed)}))"  # noqa: S608 - names are ours or quoted
+        f" FILTER ({named}) FROM {index}"
     )
     if keys < rows:
         yield _null_keys(loaded, rows - keys, key, list(_without_key(engine, relation, key)))
@@ -79,7 +83,7 @@ def check_values(
             f" FROM (FROM {index} WHERE key_json IS NOT NULL) GROUP BY key_json HAVING n > 1"
             f" ORDER BY key_json LIMIT {NAMED}"
         )
-        yield _duplicates(loaded, key, list(shared))
+        yield from _duplicates(loaded, key, list(shared))
 
 
 def _without_key(engine: Engine, relation: str, key: Sequence[str]) -> Iterator[str]:
@@ -138,11 +142,13 @@ def _null_keys(loaded: LoadedSpec, count: int, key: Sequence[str], rows: list[st
 
 def _duplicates(
     loaded: LoadedSpec, key: Sequence[str], shared: list[tuple[str, int, int]]
-) -> Problem:
+) -> Iterator[Problem]:
+    if not shared:
+        return
     total = shared[0][2]
     named = ", ".join(f"{_short(text)} ({count} rows)" for text, count, _ in shared)
     what = "value is" if total == 1 else "values are"
-    return Problem(
+    yield Problem(
         code="key-not-unique",
         summary=f"{total:,} {what} not unique in the key ({', '.join(key)})",
         detail=f"Each item needs a key of its own. Shared: {named}"

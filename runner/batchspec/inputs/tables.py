@@ -38,8 +38,9 @@ class InputTable:
     """A view, safe to stand in SQL: one row per item, the author's columns only. It reads the
     files anew each time it is scanned."""
     index: str
-    """A table made by the one scan that `open_inputs` did: ``key_json VARCHAR, row_digest
-    BLOB(16)`` and the key's columns as ``k0``, ``k1``, …, one row per item, in no order."""
+    """What the one scan that `open_inputs` did has kept: ``key_json VARCHAR, row_digest BLOB(16)``
+    and the key's columns as ``k0``, ``k1``, …, one row per item, in no order. Keys are written as
+    JSON when they are read, which a plan without changes never does."""
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     """Names of the key's columns."""
@@ -60,6 +61,17 @@ class InputTable:
     def digest_expression(self) -> str:
         """The SQL expression over ``relation`` for a row's digest."""
         return row_digest(self.columns)
+
+
+def drop_index(engine: Engine, table: InputTable) -> None:
+    """Free the memory of a table's index; its rows can still be read."""
+    engine.execute(f"DROP VIEW IF EXISTS {table.index}")
+    engine.execute(f"DROP TABLE IF EXISTS {_rows(table.index)}")
+
+
+def _rows(index: str) -> str:
+    """Return the name of the table that an index reads."""
+    return f"batchspec_{index}"
 
 
 class Row(NamedTuple):
@@ -107,24 +119,32 @@ def open_inputs(
     return table, (*problems, *more)
 
 
-def row_select(engine: Engine, table: InputTable, where_relation: str | None) -> Iterator[Row]:
+def row_select(
+    engine: Engine, table: InputTable, where_relation: str | None, *, typed: bool = False
+) -> Iterator[Row]:
     """Yield items with their values, streamed, in no order.
 
     Args:
         engine: The engine of ``table``.
         table: The items.
         where_relation: A relation with a column ``key_json`` naming the wanted items; None: all.
+        typed: It has the key's columns ``k0``, … too; only rows found by them get a key as JSON.
 
     Raises:
         AuthorSqlError: when a row cannot be read.
     """
     names = [column.name for column in table.columns]
-    wanted = ""
+    source, wanted = table.relation, ""
     if where_relation is not None:
         wanted = f"WHERE {table.key_expression} IN (SELECT key_json FROM {where_relation})"  # noqa: S608 - names are ours or quoted
+        if typed:
+            names_of_key = ", ".join(quote_identifier(name) for name in table.key)
+            typed_key = ", ".join(f"k{number}" for number in range(len(table.key)))
+            found = f"({names_of_key}) IN (SELECT ({typed_key}) FROM {where_relation})"  # noqa: S608 - names are ours or quoted
+            source = f"(FROM {source} WHERE {found})"
     query = (
         f"SELECT {projection(table.columns)}, {table.key_expression}, {table.digest_expression}"  # noqa: S608 - names are ours or quoted
-        f" FROM {table.relation} {wanted}"
+        f" FROM {source} {wanted}"
     )
     last = decoders(table.columns)
     for fetched in engine.rows(query):
@@ -239,13 +259,18 @@ class _Opener:
         return ((), (), problems) if problems else self._scan(columns, key)
 
     def _index(self, columns: tuple[Column, ...], key: tuple[Column, ...]) -> None:
-        ordering = "".join(
-            f", {quote_identifier(column.name)} AS k{number}" for number, column in enumerate(key)
+        typed = ", ".join(
+            f"{quote_identifier(column.name)} AS k{number}" for number, column in enumerate(key)
         )
         self.engine.execute(f"CREATE OR REPLACE VIEW {self.relation} AS {self.sql}")
         self.engine.execute(
-            f"CREATE OR REPLACE TABLE {self.index} AS SELECT {key_json(key)} AS key_json,"  # noqa: S608 - names are ours or quoted
-            f" {row_digest(columns)} AS row_digest{ordering} FROM {self.relation}"
+            f"CREATE OR REPLACE TABLE {_rows(self.index)} AS SELECT {row_digest(columns)}"  # noqa: S608 - names are ours or quoted
+            f" AS row_digest, {typed} FROM {self.relation}"
+        )
+        kept = [Column(name=f"k{number}", type=column.type) for number, column in enumerate(key)]
+        self.engine.execute(
+            f"CREATE OR REPLACE VIEW {self.index} AS SELECT {key_json(kept)} AS key_json, *"  # noqa: S608 - names are ours
+            f" FROM {_rows(self.index)}"
         )
 
     def _sample(self, key: tuple[Column, ...]) -> int:
@@ -265,7 +290,10 @@ class _Opener:
                 f" WHERE {key_json(key)} IN (SELECT key_json FROM {drawn})"
             )
             # The rows go on reading what was drawn when nobody needs the index any more.
-            self.engine.execute(f"CREATE OR REPLACE TABLE {self.index} AS FROM {drawn}")
+            self.engine.execute(
+                f"CREATE OR REPLACE TABLE {_rows(self.index)} AS SELECT * EXCLUDE key_json"  # noqa: S608 - names are ours
+                f" FROM {drawn}"
+            )
         query = f"SELECT count(*) FROM {self.index}"  # noqa: S608 - names are ours or quoted
         return int(self.engine.one(query)[0])
 

@@ -244,10 +244,11 @@ class _Diff:
 
     def _render(self) -> None:
         """Render fresh items; for a spool, or files of unknown size, odd ones to submit too."""
-        wanted = f"SELECT key_json, row_digest FROM {self.prefix}_fresh"
+        columns = f"key_json, {self.keys}, row_digest"
+        wanted = f"SELECT {columns} FROM {self.prefix}_fresh"
         if self.job.spool is not None or self.job.renderer.shows_files:
             odd = f"{self.prefix}_odd WHERE action = '{Action.SUBMIT}'"
-            wanted += f" UNION ALL SELECT key_json, row_digest FROM {odd}"
+            wanted += f" UNION ALL SELECT {columns} FROM {odd}"
         self._view("wanted", wanted)
         rendered, count = f"{self.prefix}_rendered", self._count("wanted")
         if not count:
@@ -255,7 +256,7 @@ class _Diff:
             return
         relation = None if count == self.table.count else f"{self.prefix}_wanted"
         try:
-            rows = row_select(self.engine, self.table, relation)
+            rows = row_select(self.engine, self.table, relation, typed=True)
             keep_rendered(self.engine, rendered, self.job.chunks(rows))
         except AuthorSqlError as error:
             self.problems = (_unreadable(error),)

@@ -11,7 +11,7 @@ from functools import cached_property
 from batchspec.errors import Refused
 from batchspec.events import Event, Notice, PlanReady
 from batchspec.inputs.engine import Engine
-from batchspec.inputs.tables import open_inputs
+from batchspec.inputs.tables import drop_index, open_inputs
 from batchspec.outputs.money import spent, token_use
 from batchspec.outputs.rows import Judge
 from batchspec.plan.elsewhere import Elsewhere
@@ -128,7 +128,7 @@ class Rounds:
             if planned is None or has_errors(problems):
                 return problems
             # What the plan was made with is not read again, and what follows needs the memory.
-            engine.execute(f"DROP TABLE IF EXISTS {planned.table.index}")
+            drop_index(engine, planned.table)
             asks = self._asks(job, planned.plan)
             if asks or finishing:
                 job.planned_at, job.planned_as = self.ledger.serial, job.stopped

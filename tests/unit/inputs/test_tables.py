@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from batchspec.inputs.engine import Engine
-from batchspec.inputs.tables import open_inputs, row_select
+from batchspec.inputs.tables import drop_index, open_inputs, row_select
 
 if TYPE_CHECKING:
     from tests.unit.inputs.conftest import Load, Open, RowsOf, Values, Write
@@ -40,6 +40,29 @@ def test_only_wanted_rows_are_selected(write: Write, engine: Engine, open_text: 
     assert table is not None
     engine.register("wanted", pa.table({"key_json": ["2", "9"]}))
     assert [row.values for row in row_select(engine, table, "wanted")] == [{"id": 2, "x": "b"}]
+
+
+def test_typed_keys_find_the_same_rows(write: Write, engine: Engine, open_text: Open) -> None:
+    """Keys of several columns select exactly their rows, whatever else is equal in one column."""
+    write({"a.csv": "id,lang\n1,en\n1,de\n2,en\n"})
+    table, _ = open_text("inputs: {table: a.csv, key: [lang, id]}")
+    assert table is not None
+    wanted = f"(FROM {table.index} WHERE key_json IN ('[\"de\",1]', '[\"en\",2]'))"
+    rows = row_select(engine, table, wanted, typed=True)
+    assert sorted(row.key_json for row in rows) == ['["de",1]', '["en",2]']
+
+
+def test_an_index_that_is_dropped_leaves_its_rows(
+    write: Write, engine: Engine, open_text: Open
+) -> None:
+    """Its memory is wanted back before the last reading of the rows."""
+    write({"a.csv": "id\n1\n2\n3\n"})
+    table, _ = open_text("inputs: {table: a.csv, key: id, sample: {rows: 2, seed: 1}}")
+    assert table is not None
+    before = sorted(row.key_json for row in row_select(engine, table, None))
+    drop_index(engine, table)
+    assert len(before) == 2
+    assert sorted(row.key_json for row in row_select(engine, table, None)) == before
 
 
 def test_a_spec_reads_the_output_of_another(
