@@ -15,7 +15,8 @@ from typing import Any, Self
 from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.inputs.engine import Engine, quote_literal
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""In version 1 row digests had another form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

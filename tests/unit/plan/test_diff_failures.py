@@ -76,11 +76,14 @@ def test_a_baseline_that_rendering_contradicts_is_not_believed(
         lambda _, sidecar: sidecar.write_text("[]"),
         lambda _, sidecar: sidecar.unlink(),
         lambda _, sidecar: sidecar.write_text(
-            sidecar.read_text().replace('"format_version": 1', '"format_version": 2')
+            sidecar.read_text().replace('"format_version": 2', '"format_version": 3')
+        ),
+        lambda _, sidecar: sidecar.write_text(
+            sidecar.read_text().replace('"format_version": 2', '"format_version": 1')
         ),
     ],
 )
-def test_a_damaged_or_newer_baseline_is_absent(
+def test_a_damaged_newer_or_older_baseline_is_absent(
     world: World, damage: Any, rows: dict[object, str]
 ) -> None:
     """Whatever happens to the cache costs time only."""
