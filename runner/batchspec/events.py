@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from decimal import Decimal
 
+from batchspec.records import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Event:
     """Something that happened. Subclasses carry what a reader needs to follow the run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlanReady(Event):
     """A spec was planned."""
 
@@ -28,7 +29,7 @@ class PlanReady(Event):
     """Specs whose outputs are not there yet: its items are known only then."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rendering(Event):
     """Prompts are being rendered."""
 
@@ -36,7 +37,7 @@ class Rendering(Event):
     done: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reading(Event):
     """Batches of the workspace that the state does not know are being read."""
 
@@ -44,7 +45,7 @@ class Reading(Event):
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Uploading(Event):
     """A create body is being sent."""
 
@@ -54,7 +55,7 @@ class Uploading(Event):
     bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Submitted(Event):
     """The server confirmed a batch and its id is durable."""
 
@@ -66,7 +67,7 @@ class Submitted(Event):
     """For how many items they ask; None: not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Expectation:
     """How much longer open batches should take, judged by batches like them that have ended."""
 
@@ -80,7 +81,7 @@ class Expectation:
     """How many ended batches it stands on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Progress:
     """How far submitted work has come."""
 
@@ -108,7 +109,7 @@ class Progress:
     """The ceiling over all of it; None: there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waiting(Event):
     """The run waits: for batches to end, for a rate limit, or to be sure about a lost answer."""
 
@@ -123,7 +124,7 @@ class Waiting(Event):
     """How far the run has come, where it waits for batches to end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Uncertain(Event):
     """A create call's outcome is unknown and is being found out by listing the workspace."""
 
@@ -132,7 +133,7 @@ class Uncertain(Event):
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Settled(Event):
     """An uncertain create was decided."""
 
@@ -142,7 +143,7 @@ class Settled(Event):
     """The batch that was found to be ours, or None: it was never made and will be asked again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Collecting(Event):
     """A batch has ended and its results are being read."""
 
@@ -151,7 +152,7 @@ class Collecting(Event):
     batch_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Collected(Event):
     """A batch's results are complete and durable."""
 
@@ -166,7 +167,7 @@ class Collected(Event):
     """For how many items the batch asked; None: not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Adopted(Event):
     """A paid batch that the state did not know was recognised and its results taken in."""
 
@@ -174,7 +175,7 @@ class Adopted(Event):
     answers: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RetryRound(Event):
     """Failed questions are asked again."""
 
@@ -185,7 +186,7 @@ class RetryRound(Event):
     """For how many items; None: not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutputWritten(Event):
     """An output file stands complete on disk."""
 
@@ -197,7 +198,7 @@ class OutputWritten(Event):
     emulated: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LabelScore:
     """How well one label was given."""
 
@@ -220,7 +221,7 @@ class LabelScore:
         return self.correct / self.expected if self.expected else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Evaluation:
     """How well answers agree with reference labels."""
 
@@ -233,7 +234,7 @@ class Evaluation:
     """Expected label, label given (None: no answer), and number of rows; sorted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckDone(Event):
     """A check was evaluated."""
 
@@ -255,7 +256,7 @@ class CheckDone(Event):
     """The file that keeps the rows which fail; None when it keeps none of this check."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Notice(Event):
     """Something worth a line: a decision taken, an oddity survived, a deadline coming near."""
 
@@ -264,7 +265,7 @@ class Notice(Event):
     at: dt.datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FailedItem(Event):
     """An item without a usable answer at the end of a run."""
 
@@ -274,7 +275,7 @@ class FailedItem(Event):
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SpecDone(Event):
     """A spec's run is over."""
 

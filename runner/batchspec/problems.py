@@ -7,8 +7,9 @@ one run reports all of them. `report` renders them; `docs/reference/problems.md`
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from batchspec.records import frozen
 
 
 class Severity(StrEnum):
@@ -18,7 +19,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """Where in a file something stands."""
 
@@ -32,7 +33,7 @@ class Place:
     """The text of that line, for the caret display."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Problem:
     """One mistake of a spec's author."""
 

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -82,7 +83,7 @@ def batch_of(raw: Mapping[str, Any]) -> Batch:
             id=_id(raw["id"]),
             status=_status(raw["processing_status"]),
             counts=RequestCounts(
-                **{name: int(counts.get(name) or 0) for name in RequestCounts.__slots__}
+                **{one.name: int(counts.get(one.name) or 0) for one in fields(RequestCounts)}
             ),
             created_at=_time(raw.get("created_at")) or UNDATED,
             expires_at=_time(raw.get("expires_at")),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from batchspec.plan.cost import WEB_SEARCHES, ModelPrices, Rates
+from batchspec.records import frozen
 from batchspec.spec.facts import UNBOUNDED, ModelFacts
 from batchspec.spec.listed import ListedModel, ListedModels
 from batchspec.spec.model import Prices
@@ -28,7 +29,7 @@ _READ = Decimal("0.1")
 """Factors on the input price where a project states none (fact sheet §4.1)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Model:
     """One model of the catalogue."""
 

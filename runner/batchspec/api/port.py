@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from batchspec.records import frozen
 from batchspec.spec.headers import Headers
 from batchspec.spec.listed import ListedModel
 
@@ -24,7 +24,7 @@ class ProcessingStatus(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RequestCounts:
     """All requests sit in ``processing`` until the whole batch ends (fact sheet §1.4)."""
 
@@ -48,7 +48,7 @@ class RequestCounts:
         return self.total in (0, requests)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Batch:
     """The server's object (fact sheet §1.4)."""
 
@@ -62,7 +62,7 @@ class Batch:
     results_url: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Page:
     """One page of the listing, newest first."""
 
@@ -127,7 +127,7 @@ class ApiFailure(Exception):  # noqa: N818 - it is the kind that matters
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CreateBody:
     """A create call's body, streamed: ``length`` bytes in pieces of about 1 MB."""
 
@@ -145,7 +145,7 @@ class CreateBody:
         return CreateBody(length=self.length, pieces=pieces)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ResultStream:
     """The bytes of a results file on their way."""
 
@@ -193,7 +193,7 @@ class BatchApi(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UploadedFile:
     """A file of the workspace, as the Files API describes it (fact sheet §6.5)."""
 
@@ -205,7 +205,7 @@ class UploadedFile:
     """When its bytes become unavailable; None: never."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FilePage:
     """One page of the workspace's files, newest first."""
 
@@ -234,7 +234,7 @@ class FilesApi(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ModelPage:
     """One page of the models."""
 

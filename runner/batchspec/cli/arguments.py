@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
+from batchspec.records import frozen
+
 _LAST_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Shared:
     """Options of every command."""
 
@@ -25,7 +26,7 @@ class Shared:
     no_color: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Selecting(Shared):
     """Options of commands that work on specs."""
 

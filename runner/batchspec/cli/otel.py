@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -24,6 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 import batchspec
 from batchspec import events
 from batchspec.clock import Clock
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -46,7 +46,7 @@ class _Complaints(logging.Handler):
         self.count += 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Telemetry:
     """The SDK's providers of one command."""
 

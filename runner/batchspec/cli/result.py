@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchspec.cli.exits import DONE, PROBLEMS
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from batchspec.problems import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Result:
     """The end of a command."""
 

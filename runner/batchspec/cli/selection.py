@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchspec.api.catalogue import load_catalogue
 from batchspec.errors import UsageFailure
 from batchspec.problems import has_errors
+from batchspec.records import frozen
 from batchspec.spec.project import find_root, load_project, load_specs, with_policy
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchspec.spec.project import LoadedSpec, Project
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Selection:
     """What a command works on."""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from batchspec.errors import EnvironmentFailure
 from batchspec.forge.port import Remote
+from batchspec.records import frozen
 
 AUTHOR = ("batchspec", "batchspec@users.noreply.invalid")
 """Who commits when the job does not say."""
@@ -24,7 +24,7 @@ class Overtaken(GitFailure):
     """Somebody else pushed first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Repository:
     """A checkout and the repository it pushes to."""
 

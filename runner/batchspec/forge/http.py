@@ -7,7 +7,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from batchspec.clock import Clock
 from batchspec.errors import EnvironmentFailure
+from batchspec.records import frozen
 
 TIMEOUT = 30.0
 TRIES = 4
@@ -39,7 +40,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Follow none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Host:
     """The code host's REST API."""
 

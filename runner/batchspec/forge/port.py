@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from batchspec.errors import UsageFailure
+from batchspec.records import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Comment:
     """A comment on a pull request."""
 
@@ -20,7 +21,7 @@ class Comment:
     body: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Remote:
     """A repository to push to."""
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from batchspec.durable import disk_errors
@@ -16,6 +16,7 @@ from batchspec.errors import Refused
 from batchspec.forge.git import GitFailure, Overtaken, Repository, only_these
 from batchspec.forge.port import Forge
 from batchspec.outputs.places import target_of
+from batchspec.records import frozen
 from batchspec.spec.project import LoadedSpec
 
 ROUNDS = 5
@@ -24,7 +25,7 @@ REQUEST_BRANCH = "batchspec/outputs"
 FIELDS = re.compile(r"\{\{.*?\}\}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Published:
     """What was published."""
 

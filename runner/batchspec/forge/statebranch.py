@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from batchspec.clock import Clock
 from batchspec.errors import StateFailure, StateLocked
 from batchspec.forge.git import Overtaken, Repository
+from batchspec.records import frozen
 from batchspec.state.mirror import Note
 from batchspec.workflow.context import Session
 from batchspec.workflow.transfer import export_state, import_state
@@ -31,7 +32,7 @@ _KEPT = "refs/batchspec/state"
 """The commit that this checkout's state came from, or that it pushed last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tip:
     """What a state branch says."""
 
@@ -45,7 +46,7 @@ class Tip:
     """The job that is, or was last: its page."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StateBranch:
     """A state and the branch that keeps it."""
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from batchspec.inputs.columns import Column, escape_glob, quote_identifier, quote_literal
 from batchspec.inputs.hardened import denied_part
 from batchspec.inputs.sql_errors import AuthorSqlError
 from batchspec.inputs.sql_tree import Node, arguments_of, column_of, end_of, start_of, text_of, walk
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ class FileFinder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Edit:
     """One replacement in the author's text."""
 
@@ -78,7 +78,7 @@ class Edit:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlacedFiles:
     """The outcome of `place_files`."""
 

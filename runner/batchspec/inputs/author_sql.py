@@ -6,12 +6,12 @@ plain query, makes the paths absolute, and notes what would make two runs of it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from batchspec.inputs.author_files import Edit, FileFinder, apply_edits, place_files
 from batchspec.inputs.sql_errors import AuthorSqlError
 from batchspec.inputs.sql_tree import Node, column_of, start_of, walk
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,7 +118,7 @@ _WINDOWS_NEED_ORDER = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuthorSelect:
     """Author SQL that was read and found to be one SELECT."""
 

@@ -16,13 +16,13 @@ import gzip
 import io
 import re
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 import zstandard
 
 from batchspec.inputs.columns import Column, quote_identifier, quote_literal
 from batchspec.inputs.hardened import open_below
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ _NEVER = "'-'"
 """A date format that no text has: with it the JSON reader leaves strings alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TableQuery:
     """How to read the files of one table."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.inputs.columns import Column, quote_identifier
@@ -15,6 +14,7 @@ from batchspec.inputs.places import inside, one_line
 from batchspec.inputs.readers import TableRefused, format_of, table_query
 from batchspec.inputs.sql_errors import AuthorSqlError
 from batchspec.problems import Place, Problem, Severity, has_errors
+from batchspec.records import frozen
 from batchspec.spec.model import FileRef
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from batchspec.spec.project import LoadedSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """The query behind a spec's items."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from batchspec.inputs.sources import Source, open_source
 from batchspec.inputs.sql_errors import AuthorSqlError
 from batchspec.inputs.values import decoders, projection
 from batchspec.problems import Problem, Severity, has_errors
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ _OURS = ("source_", "inputs_", "index_", "plan_", "batchspec_")
 """How names of the program's own tables begin."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InputTable:
     """The items of one spec, inside an engine."""
 

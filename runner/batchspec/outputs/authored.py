@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from batchspec.inputs.author_sql import AuthorSelect
@@ -11,12 +10,13 @@ from batchspec.inputs.engine import AuthorSqlError, Engine
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.inputs.places import inside, one_line
 from batchspec.problems import Place, Problem, Severity
+from batchspec.records import frozen
 from batchspec.spec.document import NodePath
 from batchspec.spec.model import FileRef
 from batchspec.spec.project import LoadedSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Authored:
     """Author SQL that was read, and where it stands."""
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Final, TypeVar
@@ -23,6 +22,7 @@ from batchspec.outputs.cells import Kind
 from batchspec.outputs.fields import Field, field_of, near
 from batchspec.outputs.results import RESULTS
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.checks import RATE_KINDS, kind_of_check
 from batchspec.spec.document import NodePath
 from batchspec.spec.model import Check
@@ -57,7 +57,7 @@ class CheckProblemError(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """The rows that a built-in check looks at."""
 

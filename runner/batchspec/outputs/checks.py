@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +34,7 @@ from batchspec.outputs.projection import json_object
 from batchspec.outputs.quarantine import keep_quarantine
 from batchspec.outputs.verdict import CheckResult, verdict_of
 from batchspec.problems import Place, Problem
+from batchspec.records import frozen
 from batchspec.spec.checks import RATE_KINDS, ROW_KINDS, kind_of_check, number_of, title
 from batchspec.spec.model import Check
 from batchspec.spec.project import LoadedSpec
@@ -43,7 +43,7 @@ OUTPUT: Final = "output"
 SAMPLES: Final = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Checked:
     """A check that was read and bound: it can be evaluated."""
 

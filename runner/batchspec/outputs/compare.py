@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.keys import KEY
 from batchspec.outputs.versions import Version, load_version
+from batchspec.records import frozen
 
 BEFORE: Final = "batchspec_before"
 AFTER: Final = "batchspec_after"
@@ -20,7 +20,7 @@ _UNSAID: Final = ("request_hash", "stop_reason")
 """Columns of default rows that say how an answer was asked for, and not what it is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FieldChange:
     """One value that differs."""
 
@@ -31,7 +31,7 @@ class FieldChange:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RowChange:
     """One row that differs, or that only one version has."""
 
@@ -43,7 +43,7 @@ class RowChange:
     """What differs in a changed row, sorted by field."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Comparison:
     """How two versions of one output differ."""
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -27,6 +26,7 @@ from batchspec.inputs.engine import (
     quote_literal,
 )
 from batchspec.outputs.projection import Projection, json_object
+from batchspec.records import frozen
 
 ENDING: Final = ".duckdb"
 _ROWS_AT_ONCE: Final = 1000
@@ -78,7 +78,7 @@ def reading_database(engine: Engine, path: Path, table: str) -> str:
     return f"FROM {alias}.main.{quote_identifier(table)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Content:
     """What is compared of a database."""
 

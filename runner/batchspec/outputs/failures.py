@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.rejudge import JUDGED
 from batchspec.outputs.results import ROWS, Results
 from batchspec.plan.model import JsonKey, Outcome
+from batchspec.records import frozen
 
 _DETAIL_CHARACTERS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FailedRow:
     """An item without a usable answer."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from batchspec.inputs.engine import Column, quote_identifier, quote_literal
 from batchspec.outputs.cells import Kind, kind_of
+from batchspec.records import frozen
 
 _NUMBERS = frozenset({Kind.NUMBER, Kind.FLOAT})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Field:
     """A value of each row of a relation."""
 

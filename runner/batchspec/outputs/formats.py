@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final, Self
@@ -18,6 +17,7 @@ from batchspec.outputs.database import ENDING as DATABASE
 from batchspec.outputs.database import content_digest, disk_failure, write_database
 from batchspec.outputs.manifest import file_digest
 from batchspec.outputs.projection import Projection
+from batchspec.records import frozen
 
 ENDINGS: Final = (".jsonl", ".json", ".csv", ".parquet", DATABASE)
 OUTPUT_TABLE: Final = "output"
@@ -30,7 +30,7 @@ _PARQUET: Final = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GR
 _DISK: Final = re.compile("No space left|Could not write|Cannot open file|Permission denied")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Part:
     """A file that is complete, but not yet in its place."""
 

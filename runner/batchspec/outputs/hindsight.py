@@ -5,20 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.money import PLACES, cost_expression
 from batchspec.plan.cost import ModelPrices, money
+from batchspec.records import frozen
 from batchspec.state.history import Expectation
 
 _FINE = Decimal(1).scaleb(-PLACES)
 _PROMPT = "input_tokens::BIGINT + cache_write_5m + cache_write_1h + cache_read"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hindsight:
     """What the last plan of a spec expected for so many answers, and what they used."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.money import cost_expression
 from batchspec.plan.cost import ModelPrices
 from batchspec.plan.model import Outcome
+from batchspec.records import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """One answer to a question."""
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from batchspec.outputs.manifest import Manifest, OutputFacts, choose_target
 from batchspec.outputs.places import Target
 from batchspec.outputs.profile import Profiles
 from batchspec.outputs.results import Results
+from batchspec.records import frozen
 from batchspec.spec.checks import number_of
 from batchspec.spec.document import NodePath
 from batchspec.spec.model import Output
 from batchspec.spec.project import LoadedSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutputJob:
     """One output of one spec."""
 
@@ -79,7 +80,7 @@ class OutputJob:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Written:
     """An output that stands complete on disk, with its manifest."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -16,6 +15,7 @@ from batchspec.outputs.parsing import Unreadable, read_answer, short
 from batchspec.plan.model import Outcome
 from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.canonical import canonical_json
+from batchspec.records import frozen
 
 PERMANENT_ERRORS: Final = frozenset(
     {
@@ -46,7 +46,7 @@ _SHORT: Final = 256
 """Longest text, in characters, worth remembering."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judgement:
     """The verdict on one answer."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -25,11 +24,12 @@ from batchspec.outputs.places import (
     target_of,
 )
 from batchspec.outputs.profile import Profiles, read_profiles
+from batchspec.records import frozen
 
 FORMAT_VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutputFacts:
     """What is said of an output's bytes."""
 
@@ -43,7 +43,7 @@ class OutputFacts:
     """For one file per item: path relative to the project root, and SHA-256 of each."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Manifest:
     """What one output was made from."""
 
@@ -176,7 +176,7 @@ def keep_manifest(target: Target, encoded: bytes) -> None:
     reached("output:manifest")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Complaint:
     """One thing that does not fit between an output, its manifest and its spec."""
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 
@@ -15,10 +14,11 @@ from batchspec.outputs.builtin import Source, setting_of
 from batchspec.outputs.job import Written
 from batchspec.outputs.profile import distance, largest_moves
 from batchspec.outputs.verdict import Verdict
+from batchspec.records import frozen
 from batchspec.spec.model import Check, RowCount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Measured:
     """What evaluating a check came to."""
 

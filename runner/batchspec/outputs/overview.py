@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
 
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.outputs.results import RESULTS, STATUS, error_expression
 from batchspec.outputs.spending import Asked, Bin, Lengths, Spending
+from batchspec.records import frozen
 from batchspec.state.runs import RunHistory
 
 ROW_CHARACTERS: Final = 600
@@ -25,7 +26,7 @@ KINDS: Final = 20
 """Failures of so many kinds are told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ItemLine:
     """One item of the sample; long texts are cut."""
 
@@ -45,7 +46,7 @@ class ItemLine:
     """The request hash, 32 bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FailureKind:
     """One way in which answers are of no use."""
 
@@ -58,7 +59,7 @@ class FailureKind:
     """Answers that failed so, those included that were asked again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SpecOverview:
     """Where a spec stands."""
 
@@ -81,7 +82,7 @@ class SpecOverview:
     """A sample of the items, those that failed first."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BatchLine:
     """One submission."""
 
@@ -93,7 +94,7 @@ class BatchLine:
     ended_at: dt.datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Overview:
     """A project."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from batchspec.durable import disk_errors
 from batchspec.errors import Refused
+from batchspec.records import frozen
 from batchspec.spec.paths import complaint
 
 ASIDE: Final = PurePosixPath(".batchspec/emulated/outputs")
@@ -25,7 +25,7 @@ FIELD: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}")
 """A field of a path template; what stands in it is the name of a column."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Target:
     """The place of one output."""
 

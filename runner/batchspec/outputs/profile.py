@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.fields import field_of
+from batchspec.records import frozen
 
 MOST_VALUES: Final = 100
 """How many values a profile names: the most frequent ones; the rest are counted together."""
@@ -18,7 +18,7 @@ _LONGEST: Final = 200
 """Characters of a value that tell it from others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Profile:
     """The distribution of one column of an output."""
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from batchspec.outputs.authored import Authored, read_authored
 from batchspec.outputs.cells import csv_cell, json_cell, json_text, parquet_cell
 from batchspec.outputs.results import ROWS, Results
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.document import NodePath
 from batchspec.spec.model import Output
 from batchspec.spec.project import LoadedSpec
@@ -23,7 +23,7 @@ _HASH: Final = "lower(hex(hash))"
 _UNANSWERED: Final = "('errored', 'expired', 'canceled')"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Projection:
     """The rows of one output."""
 

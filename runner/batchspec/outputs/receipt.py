@@ -14,7 +14,6 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
@@ -28,13 +27,14 @@ from batchspec.outputs.manifest import plain_usd
 from batchspec.outputs.places import Target, refuse_foreign
 from batchspec.outputs.profile import Profile, Profiles, read_profiles
 from batchspec.outputs.results import ROWS, USAGE, Results
+from batchspec.records import frozen
 from batchspec.state.model import Submission
 
 FORMAT_VERSION: Final = 1
 _TOOLS: Final = ("duckdb", "pyarrow", "anthropic")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """What the answers that stand were made by; the same for all outputs of a spec."""
 
@@ -44,7 +44,7 @@ class Facts:
     """Answered questions by the model that really answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Receipt:
     """What a receipt says that later runs read."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from batchspec.outputs.typed import typed_answer
 from batchspec.plan.cost import ModelPrices
 from batchspec.plan.model import Outcome
 from batchspec.prompt.answer_form import AnswerForm
+from batchspec.records import frozen
 
 ASKED: Final = "batchspec_asked"
 ROWS: Final = "batchspec_rows"
@@ -85,7 +85,7 @@ USAGE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ResultSources:
     """What a spec's results are made from."""
 
@@ -101,7 +101,7 @@ class ResultSources:
     prices: ModelPrices | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Totals:
     """What the results add up to. Items that share a question pay for it once."""
 
@@ -114,7 +114,7 @@ class Totals:
     """None when the model's price is unknown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Results:
     """The open results of one spec."""
 

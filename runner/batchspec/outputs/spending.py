@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from batchspec.outputs.hindsight import Hindsight
 from batchspec.outputs.money import COST_TYPE, cost_expression, in_usd, search_units
 from batchspec.plan.cost import ModelPrices, Rates
 from batchspec.plan.model import Outcome
+from batchspec.records import frozen
 
 TOKENS: Final = (
     "input_tokens",
@@ -40,7 +41,7 @@ _SOURCE: Final = "batchspec_spending"
 Pricing = Callable[[str], ModelPrices | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """A collected submission, as the summary needs it."""
 
@@ -57,7 +58,7 @@ class Asked:
     """Label of the key that paid; empty when it is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sums:
     """Added-up usage and money of some answers."""
 
@@ -94,7 +95,7 @@ class Sums:
         return self.tokens[TOKENS.index(name)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Group:
     """The answers of one spec by one model on one day, paid by one key."""
 
@@ -105,7 +106,7 @@ class Group:
     sums: Sums
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Lengths:
     """How long the complete answers of one spec were, in output tokens."""
 
@@ -118,7 +119,7 @@ class Lengths:
     usd_truncated: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Advice:
     """One thing that could be changed."""
 
@@ -133,7 +134,7 @@ class Advice:
     """What the answers on record would have cost less; None: it saves no money by itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InFlight:
     """What is submitted and not collected yet."""
 
@@ -142,7 +143,7 @@ class InFlight:
     """The highest it may cost; None: a price is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Spending:
     """What a project spent, and what it could save."""
 
@@ -225,7 +226,7 @@ def lengths(engine: Engine, asked: Sequence[Asked], pricing: Pricing) -> dict[st
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bin:
     """Complete answers of about one length."""
 

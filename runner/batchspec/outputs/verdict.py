@@ -9,18 +9,18 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Literal
 
 from batchspec.events import Evaluation
 from batchspec.inputs.engine import Column
+from batchspec.records import frozen
 from batchspec.spec.model import Check
 
 Verdict = Literal["pass", "warn", "error"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CheckResult:
     """What one check found."""
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ import pyarrow as pa
 from batchspec.inputs.engine import AuthorSqlError, Engine, quote_identifier, quote_literal
 from batchspec.outputs.database import ENDING as DATABASE
 from batchspec.outputs.database import reading_database
+from batchspec.records import frozen
 
 _ROOM: Final = 16 * 1024 * 1024
 """Bytes of one row for which DuckDB makes room when nothing longer is there."""
@@ -22,7 +22,7 @@ _FILES: Final = pa.schema([("path", pa.string()), ("content", pa.string())])
 _FILES_AT_ONCE: Final = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Version:
     """The bytes of one version of an output."""
 

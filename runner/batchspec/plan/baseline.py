@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.inputs.engine import Engine, quote_literal
+from batchspec.records import frozen
 
 FORMAT_VERSION = 2
 """In version 1 row digests had another form."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BaselinePaths:
     """Where the baseline of one spec is kept."""
 
@@ -38,7 +38,7 @@ class BaselinePaths:
         return self.items, self.sidecar
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Baseline:
     """A baseline that was found whole."""
 

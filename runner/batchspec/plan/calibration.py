@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, NamedTuple
 
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN
 
 REQUEST_TOKENS = 8
@@ -30,7 +31,7 @@ class Told(NamedTuple):
     """Files of unknown size in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FileUse:
     """What files of unknown size really used."""
 
@@ -47,7 +48,7 @@ class FileUse:
         return self.requests >= MANY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Calibration:
     """What past answers of the same spec say about the guess."""
 

@@ -6,9 +6,10 @@ Formula and rules: fact sheet §4.1. Prices themselves are data of `batchspec.ap
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
+
+from batchspec.records import frozen
 
 BATCH_FACTOR = Decimal("0.5")
 """A batch halves every token category, cache writes and reads included (fact sheet §4.1)."""
@@ -19,7 +20,7 @@ _THOUSAND = Decimal(1000)
 _MILLION = Decimal(1_000_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rates:
     """USD per million tokens at standard, not batch, price."""
 
@@ -30,7 +31,7 @@ class Rates:
     cache_read: Decimal
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ModelPrices:
     """What one model costs."""
 

@@ -10,7 +10,6 @@ known of questions. Unchanged items stay in the baseline's file: only the others
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from batchspec.errors import StateFailure
@@ -27,6 +26,7 @@ from batchspec.plan.reasons import action_expression, changed_files, reason_of_p
 from batchspec.plan.render import RenderJob, Renders
 from batchspec.plan.rendered import drop_rendered, keep_rendered, no_rendered
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.model import Spec
 
 _NAMED = 5
@@ -36,7 +36,7 @@ _NOTHING_KNOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DiffOptions:
     """What the command asks for beyond the spec."""
 

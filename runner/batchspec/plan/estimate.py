@@ -6,7 +6,7 @@ past answers of the same spec really used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Literal
 
@@ -16,6 +16,7 @@ from batchspec.plan.filesizes import file_notes, tool_tokens
 from batchspec.plan.hits import Shares
 from batchspec.plan.model import Estimate
 from batchspec.plan.sizes import Job, Sizes
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN
 
 HIT_RATE = Decimal("0.3")
@@ -157,7 +158,7 @@ def unbounded_note(job: Job, known: Calibration) -> str:
     return f"{text} It counts {job.most_searches:,} web searches a request."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Guess:
     """Tokens of the requests of one price class."""
 

@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from batchspec.inputs.columns import quote_literal
 from batchspec.inputs.engine import Engine
 from batchspec.plan.model import Action, JsonKey, Reason
+from batchspec.records import frozen
 
 EXAMPLES = 2
 """So many items are examples of changed rows, and as many of changes in the spec."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Example:
     """One item to submit whose question was another one before."""
 

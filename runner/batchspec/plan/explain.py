@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import Row
 from batchspec.plan.baseline import Baseline, BaselinePaths, read_baseline
@@ -17,10 +15,11 @@ from batchspec.plan.reasons import (
     reason_of_parts,
 )
 from batchspec.plan.render import Renders
+from batchspec.records import frozen
 from batchspec.spec.model import Spec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Explained:
     """Where one item stands."""
 
@@ -36,7 +35,7 @@ class Explained:
     """The 32-byte request hash that it had in the last applied plan; None: it was in none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Standing:
     """What the state knows of an item's question."""
 

@@ -8,12 +8,12 @@ files, else what the spec assumes, else nothing: how large they are usually is o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from batchspec.plan.calibration import REQUEST_TOKENS, Calibration, FileUse
 from batchspec.plan.sizes import Job, Sizes, Weights
 from batchspec.prompt.shelf import LARGE_CONTEXT, MAX_PIXELS, MOST_IMAGE_TOKENS
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.words import listing
 
@@ -21,7 +21,7 @@ _MARGIN = Decimal("1.1")
 """The highest price takes a tenth more than the largest file that was measured, as of text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FileTokens:
     """Tokens that a file of unknown size is taken for, and why."""
 
@@ -101,7 +101,7 @@ def file_summary(sizes: Sizes, job: Job, known: Calibration) -> str:
     return f"The expected and the highest price take {listing(parts, 'and')}."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Shown:
     """Files of one kind whose size is unknown."""
 

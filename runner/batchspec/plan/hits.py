@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 
+from batchspec.records import frozen
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@frozen
 class Shares:
     """The requests of a spec, by what stands before their cache breakpoints."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any
 
 from batchspec.plan.wording import Rewording
+from batchspec.records import frozen
 from batchspec.spec.environments import Environment
 
 JsonKey = str
@@ -67,7 +68,7 @@ class Reason(StrEnum):
     RETRY = "retry"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Counts:
     """Items by action; ``submit + unchanged + in_flight + failed`` is the number of items."""
 
@@ -82,7 +83,7 @@ class Counts:
     submit minus requests."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Estimate:
     """Tokens and USD of what would be submitted. Money in decimal USD; None: price unknown."""
 
@@ -106,7 +107,7 @@ class Estimate:
     """Of so many requests the API counted the input tokens."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """One item that a plan names."""
 
@@ -119,7 +120,7 @@ class Change:
     """The last outcome, for failed and retried items."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Share:
     """For how many items the requests of a batch ask."""
 
@@ -129,7 +130,7 @@ class Share:
     """Those of them that submissions asked for before, by the tag of the last one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reworded:
     """How the request of one item that was asked before differs now; an example for people."""
 
@@ -138,7 +139,7 @@ class Reworded:
     rewording: Rewording
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SpecPlan:
     """What would be done for one spec."""
 
@@ -172,7 +173,7 @@ class SpecPlan:
         return self.counts.submit == self.reasons.get(Reason.RETRY, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What would be done for all selected specs."""
 

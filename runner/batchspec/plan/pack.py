@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from batchspec.plan.hashing import MAX_ATTEMPT, custom_id
 from batchspec.plan.model import JsonKey
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.model import BatchLimits
 
 API_MAX_REQUESTS = 100_000
@@ -46,7 +46,7 @@ class Packable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Packed:
     """One batch: questions ``start`` to ``stop`` (exclusive) in the order they were given."""
 

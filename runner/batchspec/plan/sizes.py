@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from batchspec.plan.cost import ModelPrices
+from batchspec.records import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Weights:
     """By what the sizes of requests are summed up; all in characters that cost as much."""
 
@@ -22,7 +22,7 @@ class Weights:
     """A request has at most so many; None: no limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sizes:
     """How large the questions to submit are."""
 
@@ -46,7 +46,7 @@ class Sizes:
     """So many files of unknown size they have, each counted as often as it is sent."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job:
     """What an estimate needs to know of a spec."""
 

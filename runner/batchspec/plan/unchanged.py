@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from batchspec.inputs.tables import InputTable
 from batchspec.plan.document import read_change, read_spec, spec_document
 from batchspec.plan.mentioned import mentioned_files
 from batchspec.plan.model import SpecPlan
+from batchspec.records import frozen
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import FileRef, Spec
 
@@ -33,7 +33,7 @@ MAX_CHANGES = 1000
 _PATTERN_IN_TEXT = re.compile(r"""'[^']*[*?\[{][^']*'|"[^"]*[*?\[{][^"]*\"""")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Circumstances:
     """What a plan depends on besides inputs and prompt."""
 

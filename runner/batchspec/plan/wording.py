@@ -11,11 +11,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from batchspec.prompt.contents import NAME
+from batchspec.records import frozen
 
 MAX_PARTS = 12
 """So many places of a request are compared; further ones are counted."""
@@ -35,7 +35,7 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 Op = Literal["same", "removed", "added", "skipped"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Piece:
     """Part of a text."""
 
@@ -46,7 +46,7 @@ class Piece:
     """How many characters a skipped piece stands for; 0 for all others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wording:
     """What differs at one place of a request."""
 
@@ -55,7 +55,7 @@ class Wording:
     pieces: tuple[Piece, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rewording:
     """What differs between two requests."""
 

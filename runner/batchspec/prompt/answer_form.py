@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from batchspec.records import frozen
 from batchspec.spec.model import Response
 from batchspec.spec.tools import client_tools
 
@@ -14,7 +14,7 @@ FORM_VERSION = 1
 """Raised whenever the same form would judge an answer in another way than before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AnswerForm:
     """How answers are read. It is no part of a question: another form reads the same answers."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from batchspec.problems import Problem
@@ -25,13 +24,14 @@ from batchspec.prompt.layout import SYSTEM, Turn
 from batchspec.prompt.sent_schema import sent_schema
 from batchspec.prompt.shelf import IMAGES, has_large_context
 from batchspec.prompt.slots import Block, Slot, filled
+from batchspec.records import frozen
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.headers import headers_of
 from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Grouping:
     """A breakpoint behind values of the item: only items that agree in them share its prefix."""
 

@@ -7,10 +7,11 @@ variable reaches is the same for every item; a breakpoint on its last block lets
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from batchspec.prompt.canonical import canonical_json
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 
 Ttl = Literal["5m", "1h"]
@@ -26,7 +27,7 @@ Place = tuple[str | int, ...]
 """``("tools",)``, ``("tools", 0)``, ``("system", 0)`` or ``("messages", 0, 0)``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Segment:
     """One block that a breakpoint could stand on, in the order of the prefix."""
 
@@ -39,7 +40,7 @@ class Segment:
     """It carries one already, as the API takes it: a tool, or a block of a file of turns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Breakpoint:
     """The outcome of `place_breakpoint`."""
 

@@ -14,12 +14,12 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from batchspec.prompt.media import examine
 from batchspec.prompt.unsized import NONE, SOURCE, Unsized, named
+from batchspec.records import frozen
 from batchspec.spec.facts import PAGE_TOKENS
 
 NAME = "batchspec_content"
@@ -35,7 +35,7 @@ _REFERENCE = re.compile(
 _MEDIA_TYPE = re.compile(rb'"media_type":"([a-z/]+)"')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Content:
     """One file that a request refers to."""
 

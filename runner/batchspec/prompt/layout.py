@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from batchspec.prompt.blocks import BlockReader
 from batchspec.prompt.slots import Block, Slot
 from batchspec.prompt.turn_files import read_turn_file
+from batchspec.records import frozen
 from batchspec.spec.model import FileRef, Spec
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SYSTEM: Literal["system prompt"] = "system prompt"
 """The role of ``prompt.system``, as opposed to a message of the role system."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Turn:
     """The system prompt, or one message."""
 

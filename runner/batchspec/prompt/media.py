@@ -11,9 +11,9 @@ import itertools
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
+from batchspec.records import frozen
 from batchspec.spec.facts import PAGE_TOKENS
 
 Kind = Literal["image", "pdf", "text"]
@@ -26,7 +26,7 @@ _HEAD = 1024
 """A PDF's header may stand behind some other bytes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Media:
     """What is known of a file's content."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from batchspec.prompt.shelf import ContentRules, Shelf
 from batchspec.prompt.slots import Slot
 from batchspec.prompt.templates import ITEM_NAMES, ItemError, Scope
 from batchspec.prompt.unsized import SOURCE
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 from batchspec.spec.model import Api
 from batchspec.spec.project import LoadedSpec
@@ -41,7 +41,7 @@ RENDER_VERSION = 1
 """Raised whenever the same spec and row would give other bytes than before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Group:
     """What an item's prefix has in common with those of other items."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from batchspec.prompt.canonical import (
     unsorted_properties,
 )
 from batchspec.prompt.templates import read_text
+from batchspec.records import frozen
 from batchspec.spec.model import FileRef, Response
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.schema_split import divided
@@ -25,7 +25,7 @@ from batchspec.spec.schema_split import divided
 _NAMED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SentSchema:
     """A schema on its way into requests."""
 

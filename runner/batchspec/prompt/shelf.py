@@ -6,7 +6,6 @@ import base64
 import binascii
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +13,7 @@ from batchspec.inputs.hardened import FileRefused, FileTooLarge, read_below
 from batchspec.prompt.contents import Content
 from batchspec.prompt.media import Media, examine, tiles
 from batchspec.prompt.templates import ItemError
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN, PAGE_TOKENS, ModelFacts
 
 MAX_PIXELS = 8000
@@ -37,7 +37,7 @@ def has_large_context(facts: ModelFacts | None) -> bool:
     return facts is None or facts.context >= LARGE_CONTEXT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContentRules:
     """What decides whether a file may be sent."""
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from batchspec.prompt.canonical import canonical_json, canonical_text
 from batchspec.prompt.contents import NAME
 from batchspec.prompt.templates import Compiled, ItemError
+from batchspec.records import frozen
 
 Cache = Literal["default", "5m", "1h"]
 
@@ -40,7 +41,7 @@ class Slot:
             raise ItemError("a prompt holds a broken character", f"{error}.") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Block:
     """One content block."""
 

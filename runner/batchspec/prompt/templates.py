@@ -16,6 +16,7 @@ from jinja2.exceptions import TemplateError, TemplateNotFound
 
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.inputs.places import one_line
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,7 +65,7 @@ class ItemError(Exception):
         self.where = where
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Text:
     """A template as its author wrote it."""
 
@@ -88,7 +89,7 @@ class Text:
         return "".join(steps).removeprefix(".")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Scope:
     """The names a spec's templates can use."""
 

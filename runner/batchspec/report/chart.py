@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup, escape
+
+from batchspec.records import frozen
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 640, 160, 18, 22
 _SHOWN_LABELS = 12
@@ -15,7 +16,7 @@ _LEAST_BARS = 2
 """One bar alone compares nothing with nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bar:
     """One bar."""
 

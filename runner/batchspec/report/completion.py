@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+from batchspec.records import frozen
 
 Takes = Literal["nothing", "value", "choice", "file", "folder", "spec"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Word:
     """An option, or an argument by its place."""
 
@@ -22,7 +23,7 @@ class Word:
     """What help calls its value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """The program, or one of its commands."""
 

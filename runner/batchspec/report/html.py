@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
 from itertools import zip_longest
@@ -23,6 +22,7 @@ from markupsafe import Markup, escape
 
 from batchspec.outputs.overview import BatchLine, ItemLine, Overview, SpecOverview
 from batchspec.outputs.spending import Group, Sums
+from batchspec.records import frozen
 from batchspec.report.chart import Bar, bars
 from batchspec.report.cost import BREAKDOWNS, broken_down, total
 from batchspec.report.figures import moment, money, number, seconds
@@ -39,7 +39,7 @@ SUCCEEDED = "succeeded"
 _MINUTE = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Confusion:
     """A table of expected and given labels."""
 
@@ -50,7 +50,7 @@ class _Confusion:
     rows: tuple[tuple[str, tuple[int, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Shown:
     """A spec with what is drawn of it."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from batchspec.records import frozen
 
 _RESET = "\x1b[0m"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Style:
     """Emphasis in text reports. Layout never depends on it, so both forms read the same."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from batchspec.problems import Place
+from batchspec.records import frozen
 
 NodePath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to one value."""
@@ -24,7 +24,7 @@ def masked(text: str) -> str:
     return SECRET.sub(lambda key: "sk-ant-".ljust(len(key[0]), "*"), text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Source:
     """The text of one file, for places and carets."""
 
@@ -59,7 +59,7 @@ class Spot(NamedTuple):
     key: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Document:
     """One YAML document: data without tags, anchors or comments, and the places of its parts.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from batchspec.problems import Place, Problem
+from batchspec.records import frozen
 from batchspec.spec.defaults import under
 from batchspec.spec.document import Document, shown
 from batchspec.spec.environments import Environment, applied
@@ -24,7 +24,7 @@ from batchspec.spec.subject import Subject
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reading:
     """What reading a spec depends on besides its file."""
 
@@ -41,7 +41,7 @@ class Reading:
     """The environment that the command works in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Draft:
     """A spec file and everything that is wrong with it."""
 

@@ -8,11 +8,11 @@ put into their data, before their rules are applied.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batchspec.problems import Place, Problem
+from batchspec.records import frozen
 from batchspec.spec.defaults import under
 from batchspec.spec.document import Document, NodePath, Spot, shown
 from batchspec.spec.model import Sample, State
@@ -29,7 +29,7 @@ _PLACES = {"state": "state", "outputs": "folder of outputs"}
 _MERGED = ("api", "budget")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Environment:
     """The environment that a command works in."""
 

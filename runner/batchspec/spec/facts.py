@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
+
+from batchspec.records import frozen
 
 CHARS_PER_TOKEN = {"old": Decimal("3.5"), "new": Decimal("2.5")}
 """Characters of English per token, by tokenizer generation; the new one came with Opus 4.7 (fact
@@ -24,7 +25,7 @@ ABILITIES = ("citations", "code_execution", "image_input", "pdf_input", "web_sea
 """What the Models API says of a model beside limits and thinking (fact sheet §8)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ModelFacts:
     """Limits and abilities of one model (fact sheet §4.2, §6)."""
 

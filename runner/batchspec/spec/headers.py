@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from batchspec.records import frozen
 from batchspec.spec.model import Api, Spec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Headers:
     """They are per batch, never per request (fact sheet §1.2), and part of each question."""
 

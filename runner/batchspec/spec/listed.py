@@ -10,11 +10,11 @@ import dataclasses
 import datetime as dt
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from batchspec.problems import Place, Problem
+from batchspec.records import frozen
 from batchspec.spec.schema import published_validator
 
 MODELS_FILE = "batchspec.models.json"
@@ -23,7 +23,7 @@ Lifecycle = Literal["active", "deprecated", "retired"]
 _DATES = ("released", "deprecated_at", "retires_at")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ListedModel:
     """One model as the Models API describes it (fact sheet §8); None: the API did not say."""
 
@@ -51,7 +51,7 @@ class ListedModel:
     """What it takes of `facts.ABILITIES`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ListedModels:
     """A list of models with its day."""
 

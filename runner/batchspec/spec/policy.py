@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from batchspec.problems import Place, Problem, Severity, has_errors
+from batchspec.records import frozen
 from batchspec.spec.document import Document, shown
 from batchspec.spec.load import read_yaml
 from batchspec.spec.model import Listed, Record
@@ -74,7 +74,7 @@ class PolicyFile(Record):
     waivers: tuple[Waiver, ...] = Field(default=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HeldRule:
     """A rule that holds for a spec today."""
 
@@ -85,7 +85,7 @@ class HeldRule:
     """The newest waiver that ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Policy:
     """A policy file without errors."""
 

@@ -6,11 +6,12 @@ import datetime as dt
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batchspec.problems import Place, Problem, Severity, has_errors
+from batchspec.records import frozen
 from batchspec.spec.betas import project_betas
 from batchspec.spec.document import Document
 from batchspec.spec.draft import Draft, Reading, read_draft
@@ -49,7 +50,7 @@ _PATHS = {
 """Settings that are paths, and the variables that override them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Project:
     """A folder with specs and data, and the settings that hold there."""
 
@@ -82,7 +83,7 @@ class Project:
         return self.state_dir / "cache"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LoadedSpec:
     """A spec without errors, and where its parts stand."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.document import Document, NodePath, shown
 from batchspec.spec.policy import PolicyRule
 from batchspec.spec.rules_checks import named_checks
@@ -15,7 +15,7 @@ from batchspec.spec.subject import Subject
 from batchspec.spec.words import listing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Breach:
     """A rule that a spec breaks."""
 

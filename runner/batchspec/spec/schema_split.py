@@ -8,9 +8,9 @@ are closed, since structured outputs have no others. Whatever cannot be divided 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from batchspec.records import frozen
 from batchspec.spec.document import NodePath
 from batchspec.spec.schema_subset import ALLOWED, COMPLEX_PATTERN, FORMATS, MANY
 
@@ -19,7 +19,7 @@ _HARD = frozenset({"patternProperties", "prefixItems", "unevaluatedProperties"})
 """Keywords without which a schema would ask for something else."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Divided:
     """A schema in two parts."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from batchspec.records import frozen
 from batchspec.spec.document import NodePath, shown
 from batchspec.spec.words import listing
 
@@ -52,7 +52,7 @@ _INSTEAD = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """One thing about a schema that the API would refuse."""
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batchspec.problems import Problem, Severity
+from batchspec.records import frozen
 from batchspec.spec.document import Document, NodePath
 from batchspec.spec.facts import ModelFacts
 from batchspec.spec.model import ProjectFile
 from batchspec.spec.policy import Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Subject:
     """One spec under examination.
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from batchspec.records import frozen
 from batchspec.state.database import Database
 
 TABLE = """
@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RememberedFile:
     """A content that was uploaded."""
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
+from batchspec.records import frozen
 from batchspec.state.database import Database
 from batchspec.state.model import SubmissionState
 from batchspec.state.tables import row_sum
@@ -35,7 +36,7 @@ TABLES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Expectation:
     """What a plan expected of one spec, to be compared with its answers."""
 
@@ -48,7 +49,7 @@ class Expectation:
     usd_max: Decimal | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunRecord:
     """One command that may change something; written when it begins, and again when it ends."""
 
@@ -100,7 +101,7 @@ class RunRecord:
     """Kind of failure that ended it, such as ``over-budget``; empty: none did."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Transition:
     """A submission got into a state."""
 

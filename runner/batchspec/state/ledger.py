@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from batchspec.clock import Clock
 from batchspec.errors import Refused, StateFailure
 from batchspec.plan.model import Outcome
+from batchspec.records import frozen
 from batchspec.state.files import RememberedFile
 from batchspec.state.history import RunRecord, Transition
 from batchspec.state.model import Submission, SubmissionState, Verdict
@@ -33,7 +33,7 @@ class ClaimConflict(Refused):
     """A question to be asked is in flight or answered already: the state moved since the plan."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Armed:
     """What is made durable before the last byte of a create call leaves."""
 
@@ -43,7 +43,7 @@ class Armed:
     workspace: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Known:
     """What the ledger says of one question."""
 

@@ -11,17 +11,17 @@ import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from batchspec.durable import write_file
 from batchspec.errors import DiskFailure
+from batchspec.records import frozen
 from batchspec.state.objects import Objects
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Note:
     """How far a ledger had come when it last armed or bound a submission."""
 
@@ -31,7 +31,7 @@ class Note:
     """Server time of the last arming; a batch may appear up to U + L after it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mirror:
     """Where the notes on one ledger are kept."""
 

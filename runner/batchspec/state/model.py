@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from batchspec.plan.model import Outcome
+from batchspec.records import frozen
 from batchspec.state.parts import Part
 
 
@@ -46,7 +46,7 @@ UNRESOLVED = (SubmissionState.PREPARED, SubmissionState.ARMED, SubmissionState.U
 """States in which no batch id is known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Submission:
     """One planned create call and what became of it."""
 

@@ -7,16 +7,17 @@ a former version, or found in the workspace.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from batchspec.plan.model import Share
+from batchspec.records import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unsent:
     """Batches of one spec that are planned and not sent yet."""
 
@@ -30,7 +31,7 @@ class Unsent:
     """The most that they may cost; None: a price is not known."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Part:
     """What a submission is of its command's work."""
 

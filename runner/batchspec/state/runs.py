@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from batchspec.records import frozen
 from batchspec.state.history import RunRecord, Transition
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission, SubmissionState
@@ -16,7 +17,7 @@ from batchspec.state.model import Submission, SubmissionState
 _NOTHING_MADE = frozenset((SubmissionState.REJECTED, SubmissionState.ABANDONED))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PastRun:
     """A command and what it came to."""
 
@@ -31,7 +32,7 @@ class PastRun:
     """Tags of the submissions whose answers it took in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunHistory:
     """What was done to a state."""
 
@@ -42,7 +43,7 @@ class RunHistory:
     emulated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Step:
     """A submission got into a state, as the journal has it or as the submission's own times say."""
 

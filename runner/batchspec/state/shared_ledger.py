@@ -14,11 +14,11 @@ import os
 import platform
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from batchspec.clock import Clock
 from batchspec.errors import EnvironmentFailure, StateLocked
+from batchspec.records import frozen
 from batchspec.state.database import Row
 from batchspec.state.postgres import PostgresDatabase
 from batchspec.state.reader import SqlReader
@@ -44,7 +44,7 @@ WHERE one = 1
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Address:
     """Where a shared ledger is."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from batchspec.api.catalogue import Catalogue
@@ -24,6 +23,7 @@ from batchspec.outputs.spending import (
 )
 from batchspec.plan.cost import BATCH_FACTOR, ModelPrices, money
 from batchspec.plan.estimate import HIT_RATE, PRIMED_HIT_RATE, primer_pays
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN
 from batchspec.spec.model import Spec
 from batchspec.state.model import Submission
@@ -45,7 +45,7 @@ LEAST_MINUTES = 1
 _MILLION = Decimal(1_000_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Evidence:
     """What the advice is drawn from."""
 

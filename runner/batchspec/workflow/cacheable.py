@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from batchspec.inputs.engine import Engine
 from batchspec.inputs.tables import open_inputs
 from batchspec.problems import has_errors
 from batchspec.prompt.request import Renderer, compile_prompt
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN, ModelFacts
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
@@ -16,7 +17,7 @@ from batchspec.workflow.pricing import past_answers
 from batchspec.workflow.upstream import standing_upstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cacheable:
     """The prefix that all requests of a spec share, and that nothing caches."""
 

@@ -16,6 +16,7 @@ from batchspec.plan.pack import Packable, Packed, pack
 from batchspec.plan.questions import Ask, Spool
 from batchspec.problems import Problem
 from batchspec.prompt.contents import MARK
+from batchspec.records import frozen
 from batchspec.spec.model import BatchLimits
 from batchspec.state.ledger import Claim
 from batchspec.workflow.context import Session
@@ -30,7 +31,7 @@ ClaimBytes = bytes
 """16 bytes of hash and 2 of attempt for each question: what the ledger claims."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Chunk:
     """One planned create call."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from batchspec.errors import UsageFailure
@@ -13,6 +12,7 @@ from batchspec.outputs.database import table_name
 from batchspec.outputs.manifest import Manifest, choose_target, read_manifest
 from batchspec.outputs.places import MANIFEST, Target, target_of
 from batchspec.outputs.versions import UnreadableVersionError, Version
+from batchspec.records import frozen
 from batchspec.spec.model import Output
 from batchspec.spec.project import LoadedSpec
 from batchspec.workflow.context import Session
@@ -21,7 +21,7 @@ from batchspec.workflow.revisions import fetch, has_revision
 HEAD = "HEAD"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DiffOptions:
     """What is compared with what."""
 
@@ -76,7 +76,7 @@ def _manifest_at(root: Path, against: str) -> tuple[Path, Manifest]:
     return path, manifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Versions:
     session: Session
     engine: Engine

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 from batchspec.errors import DiskFailure, StateFailure
 from batchspec.inputs.engine import Engine
 from batchspec.outputs.hindsight import Hindsight, measure_plan
+from batchspec.records import frozen
 from batchspec.state.history import Expectation
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import Submission
@@ -16,7 +16,7 @@ from batchspec.workflow.context import Session
 from batchspec.workflow.derive import answer_files
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Answered:
     """A plan of one spec whose submissions are all collected."""
 

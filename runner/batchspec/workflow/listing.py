@@ -10,6 +10,7 @@ from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.events import Event, Waiting
 from batchspec.outputs.rows import Head, Oddity, read_head
 from batchspec.plan.hashing import CustomId, parse_custom_id
+from batchspec.records import frozen
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
 
@@ -18,7 +19,7 @@ RETENTION = dt.timedelta(days=29)
 """Results can be read for so long after a batch's creation (fact sheet §1.9)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sight:
     """The newest page of the workspace's listing, and when it was asked for."""
 
@@ -38,7 +39,7 @@ def look(worker: Worker, *, idle: bool = True) -> Generator[Event, None, Sight]:
     return (yield from patiently(worker.session, call, "listing the workspace", idle=idle))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Listing:
     """Part of the workspace's listing, newest first."""
 
@@ -99,7 +100,7 @@ def _page_after(worker: Worker, last: str) -> Callable[[], Page]:
     return lambda: worker.api.page(after_id=last)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Owner:
     """What the first lines of an ended batch say of whose it is."""
 

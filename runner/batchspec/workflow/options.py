@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 
 from batchspec.plan.model import Plan
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.workflow.window import Window
 
 DONE, PROBLEMS, ITEMS_FAILED = 0, 1, 3
 """Exit codes that a run itself decides; refusals and failures carry their own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunOptions:
     """What a run may do."""
 
@@ -47,7 +47,7 @@ class RunOptions:
         return "run" if self.expect is None else "apply"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunResult:
     """How a run ended."""
 

@@ -24,6 +24,7 @@ from batchspec.plan.unchanged import Circumstances, recall, remember
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.answer_form import AnswerForm
 from batchspec.prompt.request import Renderer, compile_prompt
+from batchspec.records import frozen
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.headers import headers_of
 from batchspec.spec.model import Spec
@@ -44,7 +45,7 @@ CANARY_FROM = 20_000
 CANARY_REQUESTS = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PlanOptions:
     """What a plan is made for."""
 
@@ -68,7 +69,7 @@ class PlanOptions:
     """Told what happens on the way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Planned:
     """A spec's plan with the tables it was made from; valid while their engine is open."""
 

@@ -15,6 +15,7 @@ from decimal import Decimal
 from batchspec.outputs.spending import spending
 from batchspec.plan.cost import money_ceiling
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.policy import HeldRule
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
@@ -32,7 +33,7 @@ _MAYBE_PAID = (*OPEN, SubmissionState.LOST_RESULTS)
 """States whose answers are not in the books, and may have to be paid."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asking:
     """A spec that is about to submit something."""
 
@@ -61,7 +62,7 @@ def asking_of(jobs: Sequence[Job]) -> tuple[Asking, ...]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Paid:
     """Money on the books of one spec on one day."""
 

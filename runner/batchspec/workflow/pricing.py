@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import orjson
@@ -30,6 +30,7 @@ from batchspec.prompt.caching import block_name
 from batchspec.prompt.contents import without_contents
 from batchspec.prompt.request import Renderer
 from batchspec.prompt.unsized import Unsized, named
+from batchspec.records import frozen
 from batchspec.spec.facts import CHARS_PER_TOKEN, UNBOUNDED
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
@@ -49,7 +50,7 @@ MOST_TOOL_TOKENS = (496, 588)
 """The largest numbers on record (fact sheet §4.1), for models that have none there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pricing:
     """Prices the plans of one spec."""
 
@@ -159,7 +160,7 @@ class Pricing:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Sampled:
     """The first requests of a submission."""
 

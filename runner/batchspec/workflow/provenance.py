@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from batchspec.records import frozen
 from batchspec.workflow.revisions import git
 
 ACTORS = ("BATCHSPEC_ACTOR", "GITHUB_ACTOR", "GITLAB_USER_LOGIN")
@@ -20,7 +20,7 @@ _LONGEST = 300
 """More than so many characters of a variable are not kept."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Checkout:
     """What git says of the project's folder."""
 

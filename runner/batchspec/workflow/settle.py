@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from batchspec.api.port import ApiFailure, Batch, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Event, Notice, Settled
+from batchspec.records import frozen
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.listing import REPEATS, Listing, Owners, walk
 from batchspec.workflow.patience import GONE, patiently
@@ -38,7 +39,7 @@ class Doubt:
     absent_ids: frozenset[str] = field(default_factory=frozenset)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Open:
     """Not decided yet."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from batchspec.errors import UsageFailure
@@ -20,6 +19,7 @@ from batchspec.plan.wording import Rewording, compare_requests
 from batchspec.problems import Problem, has_errors
 from batchspec.prompt.contents import identity_of, shown
 from batchspec.prompt.request import ItemError, Renderer, compile_prompt
+from batchspec.records import frozen
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.ledger import LedgerReader
@@ -31,7 +31,7 @@ from batchspec.workflow.planning import Planner, PlanOptions
 from batchspec.workflow.upstream import Upstream
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ItemView:
     """One item as it stands."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from batchspec.events import Expectation, Progress
 from batchspec.plan.model import Outcome
+from batchspec.records import frozen
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import OPEN, Submission, SubmissionState
@@ -23,7 +23,7 @@ WARN_BEFORE = dt.timedelta(days=8)
 """Results not collected 21 days after creation are named as about to disappear."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SubmissionStatus:
     """One submission that is not over."""
 
@@ -47,7 +47,7 @@ class SubmissionStatus:
     """How much longer it should take; None: nothing tells."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StatusReport:
     """The state of work, for `batchspec status`."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
 from batchspec.errors import EnvironmentFailure
 from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
+from batchspec.records import frozen
 from batchspec.spec.headers import Headers
 from batchspec.state.ledger import Armed
 from batchspec.state.model import Submission, SubmissionState
@@ -55,7 +55,7 @@ class Stalled(EnvironmentFailure):
     """The process stood still between upload and last byte; the upload has to begin again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Order:
     """A chunk and on whose behalf it is sent."""
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from batchspec.api.answers import UNDATED
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Adopted, Event, Notice, Reading, Waiting
 from batchspec.outputs.rows import Judge
+from batchspec.records import frozen
 from batchspec.state.mirror import state_moved_back
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.workflow.chunks import segment_claims
@@ -29,7 +30,7 @@ from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Owners, Sigh
 from batchspec.workflow.worker import Worker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """Which questions the specs ask, and how their answers are judged."""
 

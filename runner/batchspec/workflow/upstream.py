@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from batchspec.outputs.upstream import Queries, kept_queries, tables_of, upstream_queries
 from batchspec.plan.model import Counts, Estimate, SpecPlan
+from batchspec.records import frozen
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.project import LoadedSpec
 from batchspec.workflow.context import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Upstream:
     """The outputs that a spec reads."""
 

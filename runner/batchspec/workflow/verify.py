@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from batchspec.outputs.formats import digest_of
 from batchspec.outputs.manifest import Manifest, choose_target, read_manifest, verify_output
 from batchspec.outputs.receipt import read_receipt
 from batchspec.problems import Problem
+from batchspec.records import frozen
 from batchspec.spec.digest import spec_digest
 from batchspec.spec.model import Spec
 from batchspec.spec.project import LoadedSpec
@@ -28,7 +28,7 @@ class Weight(StrEnum):
     """Whole, but not made from the specs and inputs as they are now."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """One thing that is not as it should be."""
 
@@ -39,7 +39,7 @@ class Finding:
     """What is wrong and what to do, in full sentences."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutputState:
     """One output as it stands."""
 
@@ -54,7 +54,7 @@ class OutputState:
     """When, as the receipt says; None without a receipt of this output."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verified:
     """What was found."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from batchspec.records import frozen
 from batchspec.spec.model import Api
 
 U_PLUS_L = 1020.0
@@ -15,7 +15,7 @@ SETTLE_FLOOR = 300.0
 LOOPBACK = frozenset(("127.0.0.1", "localhost", "::1"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waits:
     """Seconds."""
 

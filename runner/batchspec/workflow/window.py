@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+
+from batchspec.records import frozen
 
 _DAY = 24 * 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Window:
     """A part of each day, in UTC; it may reach over midnight."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from batchspec.api.port import BatchApi, Page
+from batchspec.records import frozen
 from batchspec.state.mirror import Note
 from batchspec.state.writer import SqlLedger
 from batchspec.workflow.context import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Worker:
     """One writing process."""
 

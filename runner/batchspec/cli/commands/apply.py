@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +20,7 @@ from batchspec.plan.planfile import (
     require_environment,
     require_fresh,
 )
+from batchspec.records import frozen
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.run import run_specs
 
@@ -39,7 +39,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `apply` takes."""
 

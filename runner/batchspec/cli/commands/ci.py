@@ -9,7 +9,6 @@ commit. `publish` commits the outputs that have changed, or copies them into a f
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -23,6 +22,7 @@ from batchspec.forge.found import forge_of, remote_of
 from batchspec.forge.git import repository_of
 from batchspec.forge.publish import copy_outputs, publish_outputs
 from batchspec.forge.statebranch import StateBranch
+from batchspec.records import frozen
 from batchspec.workflow.context import open_session
 from batchspec.workflow.provenance import ci_url
 from batchspec.workflow.recording import publishing
@@ -48,7 +48,7 @@ ARTIFACT = "batchspec-plan"
 _MINUTE = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `ci` takes."""
 

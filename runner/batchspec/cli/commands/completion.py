@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Shared, add_shared
 from batchspec.cli.commands.init import template_names
 from batchspec.cli.parser import COMMANDS, build_parser, command_module
 from batchspec.cli.result import Result
+from batchspec.records import frozen
 from batchspec.report import completion
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _LISTED = {"template": template_names}
 """Options whose values are no choices of the parser: the command says more when there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `completion` takes."""
 

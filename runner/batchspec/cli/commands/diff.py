@@ -8,7 +8,6 @@ HEAD is compared with; a sample is compared with the output as it stands.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from batchspec.cli.arguments import Shared, add_emulate, add_shared
 from batchspec.cli.exits import DONE, ITEMS_FAILED
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select_named
+from batchspec.records import frozen
 from batchspec.report.diff import diff_json, diff_markdown, diff_text
 from batchspec.workflow.context import open_session
 from batchspec.workflow.diff import DiffOptions, diff_spec
@@ -36,7 +36,7 @@ EXAMPLES = """\
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `diff` takes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from batchspec.emulator.rules import AnswersError
 from batchspec.emulator.server import RunningEmulator, start_emulator
 from batchspec.emulator.settings import EmulatorSettings, Limits, Unknowns, keys_of
 from batchspec.errors import EnvironmentFailure, UsageFailure
+from batchspec.records import frozen
 
 if TYPE_CHECKING:
     from batchspec.cli.terminal import Terminal
@@ -38,7 +38,7 @@ _ANY_KEY = "emulator-needs-no-key"
 _HOUR = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `emulator` takes."""
 

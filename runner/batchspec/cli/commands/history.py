@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Selecting, add_selecting, positive_count
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import load_named, open_project
+from batchspec.records import frozen
 from batchspec.report.history import audit_lines, history_json, history_text
 from batchspec.report.hygiene import harmless_json
 from batchspec.state.runs import read_history, read_steps
@@ -33,7 +33,7 @@ EXAMPLES = """\
 _LIMIT = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Selecting):
     """What `history` takes."""
 

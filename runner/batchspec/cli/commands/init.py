@@ -6,7 +6,6 @@ With --ci, write the files that run a project in CI, into a repository that may 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from batchspec.cli.arguments import Shared, add_shared
 from batchspec.cli.result import Result
 from batchspec.errors import UsageFailure
+from batchspec.records import frozen
 from batchspec.report.figures import count, table
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ _NOT_COPIED = frozenset(("expected", "out", ".batchspec", "node_modules"))
 """Parts of an example that belong to its test or to a run of it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `init` takes."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from batchspec.api.catalogue import load_catalogue
@@ -10,6 +10,7 @@ from batchspec.cli.arguments import Shared, add_shared
 from batchspec.cli.progress import LineDisplay, follow
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import open_project
+from batchspec.records import frozen
 from batchspec.report.models import models_json, models_text
 from batchspec.spec.listed import MODELS_FILE
 from batchspec.workflow.context import open_session
@@ -27,7 +28,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `models` takes."""
 

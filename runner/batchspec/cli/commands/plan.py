@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select
 from batchspec.errors import UsageFailure
 from batchspec.plan.planfile import write_plan
+from batchspec.records import frozen
 from batchspec.report.json import plan_json
 from batchspec.report.markdown import plan_markdown
 from batchspec.report.text import plan_text
@@ -43,7 +43,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Selecting):
     """What `plan` takes."""
 

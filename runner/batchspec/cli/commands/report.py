@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select_usable
 from batchspec.durable import write_file
 from batchspec.problems import has_errors
+from batchspec.records import frozen
 from batchspec.report.cost import cost_json
 from batchspec.report.history import history_json
 from batchspec.report.html import page
@@ -31,7 +31,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Selecting):
     """What `report` takes."""
 

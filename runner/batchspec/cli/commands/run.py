@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Selecting, add_selecting, add_submitting
 from batchspec.cli.working import work_on_specs
+from batchspec.records import frozen
 from batchspec.workflow.options import RunOptions
 from batchspec.workflow.run import run_specs
 from batchspec.workflow.sampling import sample_of
@@ -33,7 +33,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Selecting):
     """What `run` takes."""
 

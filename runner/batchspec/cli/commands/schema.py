@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Shared, add_shared
 from batchspec.cli.result import Result
 from batchspec.errors import EnvironmentFailure
+from batchspec.records import frozen
 from batchspec.spec.schema import schema_root
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ EXAMPLES = """\
 NAMES = ("spec", "project", "policy", "plan", "manifest", "output-row", "models")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `schema` takes."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Shared, add_emulate, add_shared
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import select_named
+from batchspec.records import frozen
 from batchspec.report.show import item_json, item_text
 from batchspec.workflow.context import open_session
 from batchspec.workflow.show import show_item
@@ -23,7 +23,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `show` takes."""
 

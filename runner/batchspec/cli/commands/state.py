@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +9,7 @@ from batchspec.cli.arguments import Shared, add_emulate, add_shared
 from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.selection import open_project
 from batchspec.errors import UsageFailure
+from batchspec.records import frozen
 from batchspec.workflow.context import Session, open_session
 from batchspec.workflow.tenancy import break_lease, lease_of
 from batchspec.workflow.transfer import export_state, import_state, migrate_state
@@ -29,7 +29,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `state` takes."""
 

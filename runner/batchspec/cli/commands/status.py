@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batchspec.cli.arguments import Selecting, add_selecting
@@ -11,6 +10,7 @@ from batchspec.cli.result import Result, stopped_by
 from batchspec.cli.screen import screen_for
 from batchspec.cli.selection import select_usable
 from batchspec.problems import has_errors
+from batchspec.records import frozen
 from batchspec.report.status import status_json, status_text
 from batchspec.workflow.context import open_session
 from batchspec.workflow.status import StatusReport, read_status
@@ -35,7 +35,7 @@ _NOBODY = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Selecting):
     """What `status` takes."""
 

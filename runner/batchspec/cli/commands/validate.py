@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from batchspec.cli.exits import DONE, PROBLEMS
 from batchspec.cli.result import Result
 from batchspec.cli.selection import Selection, load_named
 from batchspec.problems import Problem, Severity, has_errors
+from batchspec.records import frozen
 from batchspec.report.annotations import github_annotations, gitlab_report
 from batchspec.report.figures import count
 from batchspec.report.problems import problems_json, problems_text, problems_total
@@ -57,7 +57,7 @@ EXAMPLES = """\
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Arguments(Shared):
     """What `validate` takes."""
 
