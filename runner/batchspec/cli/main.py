@@ -31,6 +31,8 @@ def entry() -> int:
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     # Arrow's own allocators keep what is freed: a submit of a million items peaked 20 MB higher.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    # To find plugins of pydantic it reads the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     return main(sys.argv[1:], system_terminal())
 
 

@@ -236,7 +236,7 @@ def _overlap(
 
 
 def _state_default() -> str:
-    return State().folder
+    return State.model_construct().folder
 
 
 def _outputs(overlay: dict[str, Any], name: str) -> str:

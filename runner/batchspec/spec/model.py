@@ -27,7 +27,7 @@ Listed = BeforeValidator(_listed)
 
 
 class Record(BaseModel):
-    """A frozen record without unknown fields."""
+    """A frozen record without unknown fields. Defaults are not validated: no validator is built."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -288,13 +288,13 @@ class Spec(Record):
     """Files of the prompt are uploaded once and sent as ids, instead of as base64."""
     params: JsonObject = Field(default_factory=dict)
     """Any other Messages parameter, passed through (fact sheet §1.5)."""
-    response: Response = Field(default_factory=Response)
+    response: Response = Field(default_factory=Response.model_construct)
     outputs: Annotated[tuple[Output, ...], Listed]
     checks: tuple[Check, ...] = ()
-    retry: Retry = Field(default_factory=Retry)
-    budget: Budget = Field(default_factory=Budget)
-    assume: Assume = Field(default_factory=Assume)
-    batch: BatchLimits = Field(default_factory=BatchLimits)
+    retry: Retry = Field(default_factory=Retry.model_construct)
+    budget: Budget = Field(default_factory=Budget.model_construct)
+    assume: Assume = Field(default_factory=Assume.model_construct)
+    batch: BatchLimits = Field(default_factory=BatchLimits.model_construct)
     canary: int | None = None
     """Size of the first submission of a changed prompt; None: decided by size, 0: never."""
 
@@ -387,14 +387,14 @@ class ProjectFile(Record):
     version: Literal[1] = 1
     name: str | None = None
     specs: tuple[str, ...] = ("specs/*.yaml", "specs/*.yml", "*.spec.yaml")
-    state: State = Field(default_factory=State)
+    state: State = Field(default_factory=State.model_construct)
     policy: str | None = None
     """None: ``policy.yaml``, where there is one."""
-    api: Api = Field(default_factory=Api)
+    api: Api = Field(default_factory=Api.model_construct)
     defaults: JsonObject = Field(default_factory=dict)
     prices: dict[str, Prices] = Field(default_factory=dict)
-    budget: Budget = Field(default_factory=Budget)
-    emulator: Emulator = Field(default_factory=Emulator)
+    budget: Budget = Field(default_factory=Budget.model_construct)
+    emulator: Emulator = Field(default_factory=Emulator.model_construct)
     environments: dict[str, EnvironmentOverlay] = Field(default_factory=dict)
     memory_mb: int = 512
     """Ceiling for DuckDB, in MB; 512 is the least that ingests with two threads."""
