@@ -15,6 +15,9 @@ from batchspec.records import frozen
 from batchspec.spec.headers import Headers
 from batchspec.spec.listed import ListedModel
 
+RETENTION = dt.timedelta(days=29)
+"""Results can be read for so long after a batch's creation (fact sheet §1.9)."""
+
 
 class ProcessingStatus(StrEnum):
     """Fact sheet §1.4."""

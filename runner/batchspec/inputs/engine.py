@@ -16,8 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import duckdb
-
 from batchspec.errors import OutOfMemory
 from batchspec.inputs.author_sql import EXACT_SUM, AuthorSelect, read_author_sql
 from batchspec.inputs.columns import Column, quote_identifier, quote_literal
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
+    import duckdb
     import pyarrow as pa
 
 __all__ = ["AuthorSqlError", "Column", "Engine", "quote_identifier", "quote_literal"]
@@ -98,6 +97,8 @@ class Engine:
         Raises:
             EnvironmentFailure: when the temporary folder cannot be made.
         """
+        import duckdb  # noqa: PLC0415 - a sixth of a second, and many commands open no engine
+
         scratch = make_scratch(temp)
         connection = duckdb.connect(":memory:")
         root = root.resolve()
@@ -292,6 +293,8 @@ class Engine:
     @contextmanager
     def _guard(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Bound the time of what DuckDB does inside the block, and translate its errors."""
+        import duckdb  # noqa: PLC0415 - as in `open`
+
         timer = threading.Timer(self._timeout, cursor.interrupt)
         timer.daemon = True
         timer.start()
@@ -350,6 +353,8 @@ def _signals_stop(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _without_end(sql: str) -> str:
     """Return SQL without a final semicolon and what comments follow it; offsets stay the same."""
+    import duckdb  # noqa: PLC0415 - as in `open`
+
     data = sql.encode()
     try:
         tokens = duckdb.tokenize(sql)

@@ -6,9 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from batchspec.durable import disk_errors
 from batchspec.errors import StateFailure
 from batchspec.plan.model import Outcome
@@ -24,37 +21,18 @@ from batchspec.state.ledger import Known
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.state.parts import Part, part_of
 from batchspec.state.tables import (
+    CLAIM_ROWS,
+    CLAIMS,
     COLUMNS,
     FORMAT_VERSION,
     KEY_LABEL,
     PART,
+    Tails,
     from_row,
     row_sum,
-    sum_tail,
 )
 
-EXPORT_ROWS = 20_000
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM submissions"  # noqa: S608 - our own column names
-_CLAIMS = (
-    "SELECT digest, submission, attempt, outcome, before_submission, before_outcome, sum "
-    "FROM claims ORDER BY digest"
-)
-_KNOWN = pa.schema(
-    [
-        ("hash", pa.binary(16)),
-        ("outcome", pa.uint8()),
-        ("attempt", pa.uint16()),
-        ("submission", pa.string()),
-    ]
-)
-
-
-class _Tails(dict[tuple[int | None, ...], str]):
-    """`sum_tail` by the values behind a claim's digest: most claims share theirs."""
-
-    def __missing__(self, after: tuple[int | None, ...]) -> str:
-        tail = self[after] = sum_tail(*after)
-        return tail
 
 
 class SqlReader:
@@ -197,14 +175,14 @@ class SqlReader:
         target = self._export_path(folder)
         if target.exists():
             return target
+        from batchspec.state.known import write_known  # noqa: PLC0415 - Arrow, only for this
+
         with disk_errors("write what the state knows"):
             folder.mkdir(parents=True, exist_ok=True)
             temporary = folder / f"known-{self.lineage}.{os.getpid()}.part"
             with self._db.snapshot():
                 target = self._export_path(folder)  # the serial of this very snapshot
-                with pq.ParquetWriter(temporary, _KNOWN) as writer:
-                    for batch in self._known_batches_of_rows():
-                        writer.write_batch(batch)
+                write_known(self._db, temporary)
             temporary.replace(target)
             for old in folder.glob("known-*.parquet"):
                 if old != target:
@@ -213,28 +191,6 @@ class SqlReader:
 
     def _export_path(self, folder: Path) -> Path:
         return folder / f"known-{self.lineage}-{self.serial}.parquet"
-
-    def _known_batches_of_rows(self) -> Iterator[pa.RecordBatch]:
-        tags: dict[int, str] = dict(self._db.rows("SELECT id, tag FROM submissions"))
-        tails, claim_sum = _Tails(), self._db.claim_sum
-        for rows in self._db.stream(_CLAIMS, EXPORT_ROWS):
-            for row in rows:
-                if claim_sum(row[0], tails[row[1:6]]) != row[6]:
-                    raise StateFailure(
-                        f"A row of the state {self._db.name} is damaged (question {row[0].hex()}).",
-                        hint="Restore the state from a backup, or move it away and run "
-                        "`batchspec recover`.",
-                    )
-            digests, submissions, attempts, outcomes, *_ = zip(*rows, strict=True)
-            yield pa.record_batch(
-                [
-                    pa.array(digests, pa.binary(16)),
-                    pa.array(outcomes, pa.uint8()),
-                    pa.array(attempts, pa.uint16()),
-                    pa.array([tags[number] for number in submissions], pa.string()),
-                ],
-                schema=_KNOWN,
-            )
 
     def complaints(self) -> tuple[str, ...]:
         """Check every row's checksum and the database's integrity."""
@@ -256,10 +212,10 @@ class SqlReader:
         return tuple(found)
 
     def _damaged_claims(self) -> int:
-        tails, claim_sum = _Tails(), self._db.claim_sum
+        tails, claim_sum = Tails(), self._db.claim_sum
         with self._db.snapshot():
             return sum(
                 claim_sum(row[0], tails[row[1:6]]) != row[6]
-                for rows in self._db.stream(_CLAIMS, EXPORT_ROWS)
+                for rows in self._db.stream(CLAIMS, CLAIM_ROWS)
                 for row in rows
             )

@@ -39,6 +39,13 @@ CREATE TABLE lease (
 """
 """`before_*` is what a claim takes over from, restored when its submission is released."""
 
+CLAIMS = (
+    "SELECT digest, submission, attempt, outcome, before_submission, before_outcome, sum "
+    "FROM claims ORDER BY digest"
+)
+CLAIM_ROWS = 20_000
+"""So many claims are read at once."""
+
 COLUMNS = (
     "tag",
     "spec",
@@ -69,6 +76,14 @@ def row_sum(*values: object) -> int:
 def sum_tail(*after: int | None) -> str:
     """Return what `claim_sum` needs of a claim's values but the digest: many claims share it."""
     return f", {repr(after)[1:]}"
+
+
+class Tails(dict[tuple[int | None, ...], str]):
+    """`sum_tail` by the values behind a claim's digest: most claims share theirs."""
+
+    def __missing__(self, after: tuple[int | None, ...]) -> str:
+        tail = self[after] = sum_tail(*after)
+        return tail
 
 
 def claim_sum(digest: bytes, tail: str) -> int:

@@ -17,7 +17,6 @@ from batchspec.api.transport import Connection, custom_headers
 from batchspec.clock import Clock
 from batchspec.errors import MissingKey, UsageFailure
 from batchspec.inputs.engine import Engine
-from batchspec.outputs.answers import FOLDER as ANSWERS
 from batchspec.plan.baseline import BaselinePaths
 from batchspec.plan.hashing import namespace
 from batchspec.spec.project import Project
@@ -153,7 +152,9 @@ class Session:
 
     def answers_path(self, tag: str) -> Path:
         """Where the answers of a collected submission are kept for queries."""
-        return self.cache_dir / ANSWERS / f"{tag}.parquet"
+        from batchspec.outputs.answers import FOLDER  # noqa: PLC0415 - Arrow, which plans may spare
+
+        return self.cache_dir / FOLDER / f"{tag}.parquet"
 
     @property
     def scratch(self) -> Path:

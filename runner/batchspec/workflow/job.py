@@ -6,14 +6,17 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from batchspec.events import SpecDone
 from batchspec.outputs.money import Use
-from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Outcome, Share, SpecPlan
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.parts import Unsent
 from batchspec.workflow.chunks import Chunk
+
+if TYPE_CHECKING:
+    from batchspec.outputs.rows import Judge
 
 FIRST_BATCH_LEAST = 10
 """A first batch smaller than this proves nothing by failing, unless the spec asks for a canary."""

@@ -15,8 +15,6 @@ from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
 
 REPEATS = "shows its first batches again and again instead of older ones"
-RETENTION = dt.timedelta(days=29)
-"""Results can be read for so long after a batch's creation (fact sheet §1.9)."""
 
 
 @frozen

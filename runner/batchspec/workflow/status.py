@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 
+from batchspec.api.port import RETENTION
 from batchspec.events import Expectation, Progress
 from batchspec.plan.model import Outcome
 from batchspec.records import frozen
@@ -13,8 +14,6 @@ from batchspec.state.ledger import LedgerReader
 from batchspec.state.model import OPEN, Submission, SubmissionState
 from batchspec.workflow.context import Session
 from batchspec.workflow.expectation import Experience
-from batchspec.workflow.listing import RETENTION
-from batchspec.workflow.progress import Meter, began_at, behind_of, work_of
 from batchspec.workflow.tenancy import lease_of
 
 ENDS_WITHIN = dt.timedelta(hours=24)
@@ -113,9 +112,13 @@ def _progress(
     specs: Sequence[LoadedSpec],
     rows: Sequence[Submission],
 ) -> Progress | None:
-    tags = work_of(reader, {s.tag for s in rows if s.state in OPEN}) & {s.tag for s in rows}
-    if not tags:
+    in_flight = {s.tag for s in rows if s.state in OPEN}
+    if not in_flight:
         return None
+    # DuckDB and Arrow, which sum up what was answered so far.
+    from batchspec.workflow.progress import Meter, began_at, behind_of, work_of  # noqa: PLC0415
+
+    tags = work_of(reader, in_flight) & {s.tag for s in rows}
     began = began_at(reader, tags)
     elapsed = 0.0 if began is None else (session.clock.now() - began).total_seconds()
     behind = behind_of(reader, tags) if lease_of(session).held else ()

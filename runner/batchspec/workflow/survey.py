@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from batchspec.api.answers import UNDATED
-from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
+from batchspec.api.port import RETENTION, ApiFailure, Batch, Page, ProcessingStatus
 from batchspec.errors import Ambiguous
 from batchspec.events import Adopted, Event, Notice, Reading, Waiting
 from batchspec.outputs.rows import Judge
@@ -26,7 +26,7 @@ from batchspec.workflow.chunks import segment_claims
 from batchspec.workflow.collect import adopt
 from batchspec.workflow.derive import Derivation
 from batchspec.workflow.download import download
-from batchspec.workflow.listing import REPEATS, RETENTION, Listing, Owners, Sight, look, walk
+from batchspec.workflow.listing import REPEATS, Listing, Owners, Sight, look, walk
 from batchspec.workflow.worker import Worker
 
 
