@@ -198,8 +198,10 @@ class AnswerWriter:
             "outcome": outcomes,
             "kind": pa.repeat("succeeded", len(digests)),
         }
-        nothing = pa.nulls(len(digests))
-        self._pieces.append(self._batch([given.get(name, nothing) for name in ANSWER_SCHEMA.names]))
+        for field in ANSWER_SCHEMA:
+            if field.name not in given:
+                given[field.name] = pa.nulls(len(digests), field.type)
+        self._pieces.append(self._batch([given[name] for name in ANSWER_SCHEMA.names]))
         self._added(len(digests), answers.size)
 
     def _added(self, count: int, size: int) -> None:
@@ -216,11 +218,9 @@ class AnswerWriter:
             self._rows = []
 
     def _batch(self, columns: list[Any]) -> pa.RecordBatch:
-        """Return a piece of the file; the columns are those of `ANSWER_SCHEMA`."""
+        """Return a piece of the file of columns, Arrow arrays or values, as in `ANSWER_SCHEMA`."""
         arrays = [
-            column.cast(field.type)
-            if isinstance(column, pa.Array)
-            else pa.array(column, field.type)
+            column if isinstance(column, pa.Array) else pa.array(column, field.type)
             for column, field in zip(columns, ANSWER_SCHEMA, strict=True)
         ]
         arrays += [

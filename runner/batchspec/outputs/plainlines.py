@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json as pj
 
 _COUNT: Final = pa.uint32()
@@ -78,26 +77,23 @@ def read_plain(piece: bytes) -> PlainAnswers | None:
     custom_ids: list[str] = table["custom_id"].to_pylist()
     if table.num_rows != piece.count(b"\n") or not all(custom_ids):
         return None
-    result = table["result"].chunk(0)
-    content = pc.struct_field(result, ["message", "content"])
-    if not (
-        _all(pc.struct_field(result, "type"), "succeeded")
-        and _all(pc.list_value_length(content), 1)
-    ):
+    said = _fields(table["result"].chunk(0))
+    message = _fields(said["message"])
+    blocks = message["content"]
+    if set(said["type"].to_pylist()) != {"succeeded"} or not _one_each(blocks):
         return None
-    blocks = pc.list_flatten(content)
-    texts = pc.struct_field(blocks, "text")
-    if texts.null_count or not _all(pc.struct_field(blocks, "type"), "text"):
+    block = _fields(blocks.values.slice(blocks.offsets[0].as_py(), len(blocks)))
+    if block["text"].null_count or set(block["type"].to_pylist()) != {"text"}:
         return None
     return PlainAnswers(
         custom_ids=custom_ids,
-        stop_reasons=pc.struct_field(result, ["message", "stop_reason"]).to_pylist(),
+        stop_reasons=message["stop_reason"].to_pylist(),
         columns={
-            "stop_reason": pc.struct_field(result, ["message", "stop_reason"]),
-            "text": texts,
-            "model": pc.struct_field(result, ["message", "model"]),
-            "message_id": pc.struct_field(result, ["message", "id"]),
-            **_usage(result),
+            "stop_reason": message["stop_reason"],
+            "text": block["text"],
+            "model": message["model"],
+            "message_id": message["id"],
+            **_usage(message["usage"]),
         },
     )
 
@@ -123,31 +119,46 @@ def _is_regular(piece: bytes) -> bool:
     return True
 
 
-def _usage(result: Any) -> dict[str, Any]:
+def _usage(usage: Any) -> dict[str, Any]:
     """Return the columns of the tokens; see `lines.read_line`."""
-
-    def field(*path: str) -> Any:
-        return pc.struct_field(result, ["message", "usage", *path])
-
-    def count(*path: str) -> Any:
-        return pc.fill_null(field(*path), pa.scalar(0, _COUNT))
-
-    split = pc.is_valid(field("cache_creation"))
-    undivided = count("cache_creation_input_tokens")
+    told = _fields(usage)
+    split = told["cache_creation"]
+    written, details = _fields(split), _fields(told["output_tokens_details"])
+    short = _count(written["ephemeral_5m_input_tokens"])
+    if split.null_count:
+        undivided = _count(told["cache_creation_input_tokens"]).to_pylist()
+        known = zip(split.to_pylist(), short.to_pylist(), undivided, strict=True)
+        short = pa.array([whole if lives is None else one for lives, one, whole in known], _COUNT)
     return {
-        "input_tokens": count("input_tokens"),
-        "output_tokens": count("output_tokens"),
-        "cache_write_5m": pc.if_else(
-            split, count("cache_creation", "ephemeral_5m_input_tokens"), undivided
-        ),
-        "cache_write_1h": count("cache_creation", "ephemeral_1h_input_tokens"),
-        "cache_read": count("cache_read_input_tokens"),
-        "thinking_tokens": count("output_tokens_details", "thinking_tokens"),
-        "inference_geo": field("inference_geo"),
-        "web_searches": count("server_tool_use", "web_search_requests"),
+        "input_tokens": _count(told["input_tokens"]),
+        "output_tokens": _count(told["output_tokens"]),
+        "cache_write_5m": short,
+        "cache_write_1h": _count(written["ephemeral_1h_input_tokens"]),
+        "cache_read": _count(told["cache_read_input_tokens"]),
+        "thinking_tokens": _count(details["thinking_tokens"]),
+        "inference_geo": told["inference_geo"],
+        "web_searches": _count(_fields(told["server_tool_use"])["web_search_requests"]),
     }
 
 
-def _all(values: Any, wanted: object) -> bool:
-    """Tell whether every value is the one that is wanted; a null is not."""
-    return values.null_count == 0 and pc.all(pc.equal(values, wanted)).as_py() is True
+def _fields(struct: Any) -> dict[str, Any]:
+    """Return the fields of records; one that is null has only nulls."""
+    names = [field.name for field in struct.type]
+    return dict(zip(names, struct.flatten(), strict=True))
+
+
+def _count(numbers: Any) -> Any:
+    """Return numbers with 0 for what is null."""
+    if not numbers.null_count:
+        return numbers
+    if numbers.null_count == len(numbers):
+        return pa.repeat(pa.scalar(0, _COUNT), len(numbers))
+    return pa.array([number or 0 for number in numbers.to_pylist()], _COUNT)
+
+
+def _one_each(lists: Any) -> bool:
+    """Tell whether every list is there and has one element."""
+    if lists.null_count:
+        return False
+    first, *others = lists.offsets.to_pylist()
+    return bool(others == list(range(first + 1, first + len(lists) + 1)))

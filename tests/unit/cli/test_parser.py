@@ -164,7 +164,16 @@ def test_help_loads_nothing_heavy() -> None:
     assert {name.split(".")[1] for name in rooms} == {"cli", "errors"}
 
 
-NEVER = {"anthropic", "asyncio", "duckdb", "httpx2", "pydoc", "rich", "starlette", "uvicorn"}
+NEVER = {
+    "anthropic",
+    "asyncio",
+    "duckdb",
+    "httpx2",
+    "pyarrow.compute",
+    "rich",
+    "starlette",
+    "uvicorn",
+}
 """What no command needs before it works: DuckDB, the SDK and the emulator load with their use."""
 OF_ROWS = {"jinja2", "jsonschema", "pyarrow"}
 """What only commands that plan, collect or sum up answers need."""
@@ -173,10 +182,10 @@ OF_ROWS = {"jinja2", "jsonschema", "pyarrow"}
 @pytest.mark.parametrize(
     ("command", "spared"),
     [
-        ("collect", NEVER - {"pydoc"}),  # the last is pyarrow.compute's
+        ("collect", NEVER),
         ("history", NEVER | OF_ROWS),
-        ("plan", NEVER - {"pydoc"}),
-        ("run", NEVER - {"pydoc"}),
+        ("plan", NEVER),
+        ("run", NEVER),
         ("status", NEVER | OF_ROWS),
         ("validate", NEVER | OF_ROWS),
     ],
