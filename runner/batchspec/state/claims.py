@@ -88,10 +88,11 @@ def verdict_rows(
     number: int, verdicts: Iterable[Verdict], claim_sum: ClaimSum
 ) -> list[tuple[int, int, bytes, int, int]]:
     """Return the values of `SETTLE`, in the order of the pages."""
-    ordered = sorted((v.digest, v.attempt, int(v.outcome)) for v in verdicts)
-    tails = {said: sum_tail(number, *said, None, None) for said in {(a, o) for _, a, o in ordered}}
+    ordered = sorted(verdicts)
+    said = {(attempt, outcome) for _, attempt, outcome in ordered}
+    tails = {(a, o): sum_tail(number, a, int(o), None, None) for a, o in said}
     return [
-        (outcome, claim_sum(digest, tails[attempt, outcome]), digest, number, attempt)
+        (int(outcome), claim_sum(digest, tails[attempt, outcome]), digest, number, attempt)
         for digest, attempt, outcome in ordered
     ]
 

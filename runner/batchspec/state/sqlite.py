@@ -69,6 +69,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 class SqliteDatabase:
     """`state.database.Database` over one file."""
 
+    claim_sum = staticmethod(claim_sum)
+
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         connection.create_function("row_sum", -1, row_sum, deterministic=True)
         self.connection = connection
@@ -147,10 +149,6 @@ class SqliteDatabase:
         """Tell whether the file has such a table."""
         sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1"
         return bool(self.rows(sql, table))
-
-    def claim_sum(self, digest: bytes, tail: str) -> int:
-        """Return the CRC-32 of a claim's row."""
-        return claim_sum(digest, tail)
 
     def integrity(self) -> list[str]:
         """Return what is wrong with the file, as its seal and SQLite say."""
