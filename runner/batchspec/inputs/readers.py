@@ -156,10 +156,13 @@ def _csv(
         f" auto_type_candidates = {_CSV_TYPES}{_given(types)}"
     )
 
-    def query(sample: int) -> str:
-        return f"FROM read_csv({files}, {options}, sample_size = {sample})"
+    def query(sample: int, *, parallel: bool) -> str:
+        how = f"sample_size = {sample}, parallel = {str(parallel).lower()}"
+        return f"FROM read_csv({files}, {options}, {how})"
 
-    return TableQuery(sql=query(_SAMPLE_LINES), exact=query(-1))
+    # Threads that begin inside a text of many lines may take it for rows, and refuse the file.
+    exact = query(-1, parallel=False)
+    return TableQuery(sql=query(_SAMPLE_LINES, parallel=True), exact=exact)
 
 
 def _given(types: str | Mapping[str, str] | None) -> str:

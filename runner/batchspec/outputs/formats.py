@@ -217,7 +217,8 @@ def reading(projection: Projection, ending: str, path: Path, longest: int) -> st
         return (
             f"FROM read_csv({file}, auto_detect = false, header = true, delim = ',', quote = '\"',"
             f" escape = '\"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n',"
-            f" max_line_size = {room}, columns = {{{listed}}})"
+            # One thread: another might take the lines of an answer for rows, and refuse the file.
+            f" max_line_size = {room}, parallel = false, columns = {{{listed}}})"
         )
     layout = "array" if ending == ".json" else "newline_delimited"
     return (

@@ -72,7 +72,8 @@ def _reading(engine: Engine, version: Version) -> str:
         source = (
             f"read_csv({file}, auto_detect = false, header = true, delim = ',', quote = '\"',"
             " escape = '\"', nullstr = '', allow_quoted_nulls = false, new_line = '\\n',"
-            f" max_line_size = {room}, columns = {_csv_columns(engine, file, room)})"
+            f" max_line_size = {room}, parallel = false,"
+            f" columns = {_csv_columns(engine, file, room)})"
         )
     elif version.ending == DATABASE and version.file is not None:
         source = f"({reading_database(engine, version.file, version.table)})"

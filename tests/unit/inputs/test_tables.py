@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,20 @@ def test_the_index_names_every_item_once(
     index = list(engine.rows(f"FROM {table.index} ORDER BY k0, k1"))
     assert index == [(row.key_json, row.digest, *json.loads(row.key_json)) for row in rows]
     assert [row.key_json for row in rows] == ['["de",10]', '["en",2]']
+
+
+def test_texts_that_look_like_rows(root: Path, engine: Engine, open_text: Open) -> None:
+    """A file of many megabytes whose texts hold lines like its own is read as it is written."""
+    texts = ["\n".join(f"{n},line {n}" for n in range(size * 3000)) for size in range(7)] * 14
+    with (root / "a.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "text"])
+        writer.writerows(enumerate(texts))
+    table, problems = open_text("inputs: {table: a.csv, key: id}")
+    assert table is not None, problems
+    assert table.count == len(texts)
+    read = {row.values["id"]: row.values["text"] or "" for row in row_select(engine, table, None)}
+    assert [read[number] for number in range(len(texts))] == texts
 
 
 def test_only_wanted_rows_are_selected(write: Write, engine: Engine, open_text: Open) -> None:
