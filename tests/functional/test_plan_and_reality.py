@@ -96,7 +96,8 @@ def folder(project: MakeProject, emulator: MakeEmulator) -> Folder:
             f"specs/{name}.yaml",
             f"{HEAD}name: {name}\noutputs: {{path: out/{name}.jsonl, select: {query!r}}}\n{text}",
         )
-    server = emulator(delay_seconds=60.0, cache_warm_seconds=2.0, speed=1200.0)
+    # So slow that no prefix is lost from the cache because the machine is busy.
+    server = emulator(delay_seconds=3.0, cache_warm_seconds=0.1, speed=60.0)
     made.environ["ANTHROPIC_BASE_URL"] = server.base_url
     made.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
     return made
