@@ -17,7 +17,7 @@ from typing import Protocol
 import orjson
 import zstandard
 
-from batchspec.durable import PIECE, disk_errors, file_sha256, publish, write_all
+from batchspec.durable import PIECE, disk_errors, file_sha256, publish, whole_lines, write_all
 from batchspec.errors import StateFailure
 
 FRAME_LINES = 2000
@@ -113,21 +113,15 @@ class FolderSegments:
 
     def blocks(self, name: str) -> Iterator[bytes]:
         """Yield pieces of whole lines; see `Segments.blocks`."""
-        rest = b""
         try:
-            for piece in _decode(self.path(name)):
-                cut = piece.rfind(b"\n") + 1
-                if not cut:
-                    rest += piece
-                    continue
-                yield rest + piece[:cut]
-                rest = piece[cut:]
+            for block in whole_lines(_decode(self.path(name))):
+                if not block.endswith(b"\n"):
+                    raise StateFailure(f"Segment {name} is cut short.", hint=REPAIR)
+                yield block
         except FileNotFoundError as error:
             raise StateFailure(f"Segment {name} is missing from the state.", hint=REPAIR) from error
         except (zstandard.ZstdError, OSError) as error:
             raise StateFailure(f"Segment {name} is damaged: {error}.", hint=REPAIR) from error
-        if rest:
-            raise StateFailure(f"Segment {name} is cut short.", hint=REPAIR)
 
     def complaint(self, name: str) -> str | None:
         """Compare the content with the name; see `Segments.complaint`."""

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind, ResultStream
 from batchspec.crashpoints import reached
-from batchspec.durable import PIECE, disk_errors, write_all
+from batchspec.durable import PIECE, disk_errors, whole_lines, write_all
 from batchspec.events import Event, Notice, Waiting
 from batchspec.outputs.rows import Head, Oddity, PlainAnswers, read_head, read_plain
 from batchspec.plan.hashing import parse_custom_id, parse_custom_ids
-from batchspec.workflow.listing import whole_lines
 from batchspec.workflow.patience import PASSING, given_up
 from batchspec.workflow.worker import Worker
 

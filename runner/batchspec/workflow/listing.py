@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 from batchspec.api.port import ApiFailure, Batch, Page, ProcessingStatus
+from batchspec.durable import whole_lines
 from batchspec.events import Event, Waiting
 from batchspec.outputs.rows import Head, Oddity, read_head
 from batchspec.plan.hashing import CustomId, parse_custom_id
@@ -174,17 +175,3 @@ def split_lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield complete lines of a byte stream, then what stands after the last line end."""
     for block in whole_lines(pieces):
         yield from block.removesuffix(b"\n").split(b"\n")
-
-
-def whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same in pieces of many lines; only the last of them may lack its line end."""
-    rest = b""
-    for piece in pieces:
-        cut = piece.rfind(b"\n") + 1
-        if not cut:
-            rest += piece
-            continue
-        yield rest + piece[:cut]
-        rest = piece[cut:]
-    if rest:
-        yield rest
