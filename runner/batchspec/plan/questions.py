@@ -1,4 +1,4 @@
-"""Questions to ask, and the file that holds their requests until they are packed."""
+"""Questions to ask, and the file that holds their requests until they are sent."""
 
 from __future__ import annotations
 
@@ -110,6 +110,9 @@ class Spool:
     def _slice(self, offset: int, length: int) -> bytes:
         begin, end = offset - self._window_at, offset + length
         if begin < 0 or begin + length > len(self._window):
+            if self._file.closed:
+                with disk_errors(f"read {self._path.name}"):
+                    self._file = self._path.open("rb", buffering=0)
             if end > self._written:
                 self._flush()
             ahead = max(length, PIECE) if offset == self._next else length
@@ -119,6 +122,11 @@ class Spool:
                 raise EOFError(f"{self._path.name} ends before {end}")
         self._next = end
         return self._window[begin : begin + length]
+
+    def rest(self) -> None:
+        """Take no further requests, and hold no open file until one is read: specs may be many."""
+        self._flush()
+        self._file.close()
 
     def close(self) -> None:
         """Remove the file."""

@@ -1,4 +1,4 @@
-"""Questions as request segments: what each create call sends, durable before it is sent."""
+"""Questions as create calls and their request segments, durable before they are sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import itertools
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from batchspec.api.port import CreateBody
@@ -27,8 +27,8 @@ _BLOCK = 1000
 """Questions whose ids are made at once."""
 
 
-ClaimBytes = bytes
-"""16 bytes of hash and 2 of attempt for each question: what the ledger claims."""
+AskBytes = bytes
+"""17 bytes of hash, 2 of attempt and 8 of place in the spool for each question; see `pack_ask`."""
 
 
 @frozen
@@ -36,47 +36,75 @@ class Chunk:
     """One planned create call."""
 
     tag: str
-    segment: str
     requests: int
     bytes: int
     """Exact length of the create body."""
-    asked: ClaimBytes
+    asks: AskBytes
     """What it asks, in the order in which it is sent."""
     usd_most: Decimal | None
     """Ceiling of what it may cost; None: price unknown."""
     share: Share | None = None
     """For how many items it asks; None: it was not counted."""
     canary: bool = False
+
+
+@frozen
+class WrittenChunk(Chunk):
+    """A create call whose request segment is durable."""
+
+    segment: str
     has_contents: bool = False
     """Its segment refers to files that are filled in before it is sent (`workflow.contents`)."""
 
 
-def write_chunks(
+def plan_chunks(
     session: Session,
     asks: Iterable[Ask],
-    spool: Spool,
     *,
     batches: Iterable[Packed],
+    shares: Iterable[Share | None],
     canary: bool,
     usd_most_per_request: Decimal | None,
 ) -> Iterator[Chunk]:
-    """Write a request segment for each batch, in the order of what is asked."""
+    """Yield a create call for each batch, in the order of what is asked."""
     iterator = iter(asks)
-    for position, packed in enumerate(batches):
-        written = _Writing(space=session.namespace, tag=new_tag(session))
-        block = itertools.islice(iterator, packed.requests)
-        segment = session.segments.write("req", written.lines(block, spool))
+    for position, (packed, share) in enumerate(zip(batches, shares, strict=True)):
         most = None if usd_most_per_request is None else usd_most_per_request * packed.requests
+        block = itertools.islice(iterator, packed.requests)
         yield Chunk(
-            tag=written.tag,
-            segment=segment,
+            tag=new_tag(session),
             requests=packed.requests,
             bytes=packed.bytes,
-            asked=bytes(written.asked),
+            asks=b"".join(itertools.starmap(pack_ask, block)),
             usd_most=most,
+            share=share,
             canary=canary and position == 0,
-            has_contents=written.has_contents,
         )
+
+
+def write(session: Session, chunk: Chunk, spool: Spool) -> WrittenChunk:
+    """Write a chunk's request segment.
+
+    Raises:
+        DiskFailure, StoreFailure: the segment cannot be stored.
+    """
+    writing = _Writing(space=session.namespace, tag=chunk.tag)
+    segment = session.segments.write("req", writing.lines(chunk.asks, spool))
+    return _as_written(chunk, segment, has_contents=writing.has_contents)
+
+
+def _as_written(chunk: Chunk, segment: str, *, has_contents: bool) -> WrittenChunk:
+    return WrittenChunk(
+        tag=chunk.tag,
+        requests=chunk.requests,
+        bytes=chunk.bytes,
+        asks=chunk.asks,
+        usd_most=chunk.usd_most,
+        share=chunk.share,
+        canary=chunk.canary,
+        segment=segment,
+        has_contents=has_contents,
+    )
 
 
 def arrange(
@@ -102,14 +130,12 @@ class _Writing:
 
     space: str
     tag: str
-    asked: bytearray = field(default_factory=bytearray)
     has_contents: bool = False
 
-    def lines(self, asks: Iterable[Ask], spool: Spool) -> Iterator[bytes]:
-        iterator, read = iter(asks), spool.read
+    def lines(self, asks: AskBytes, spool: Spool) -> Iterator[bytes]:
+        iterator, read = _ASK.iter_unpack(asks), spool.read
         while block := list(itertools.islice(iterator, _BLOCK)):
             digests, attempts, offsets = zip(*block, strict=True)
-            self.asked += b"".join(map(pack_claim, digests, attempts))
             stems = id_stems(self.space, digests, self.tag)
             for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
                 params = read(offset)
@@ -139,16 +165,18 @@ def ids(session: Session, segment: str) -> Iterator[str]:
         yield line[_ID_START : line.index(b'"', _ID_START)].decode()
 
 
-_CLAIM = struct.Struct(">16sH")
+_ASK = struct.Struct(">17sHq")
+_CLAIM = struct.Struct(">16sxH8x")
+"""What the ledger claims of the same bytes."""
 
-
-pack_claim = _CLAIM.pack
-"""Makes of a hash, whose first 16 bytes it takes, and an attempt a claim as in `Chunk.asked`."""
+pack_ask = _ASK.pack
+"""Makes of a hash, whose first 17 bytes it takes, an attempt and a place in the spool a question as
+in `Chunk.asks`; -1 where a segment holds it already."""
 
 
 def claims(chunk: Chunk) -> Iterator[Claim]:
     """Yield what a chunk asks, as the ledger claims it."""
-    yield from _CLAIM.iter_unpack(chunk.asked)
+    yield from _CLAIM.iter_unpack(chunk.asks)
 
 
 def segment_claims(session: Session, segment: str) -> Iterator[Claim]:
@@ -159,7 +187,7 @@ def segment_claims(session: Session, segment: str) -> Iterator[Claim]:
             yield parsed.digest16, parsed.attempt
 
 
-def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:
+def halves(session: Session, chunk: WrittenChunk) -> tuple[WrittenChunk, WrittenChunk]:
     """Divide a chunk that the server found too large into two with ids of their own.
 
     For how many items each asks is known only where no items are alike. Those that were asked for
@@ -167,8 +195,8 @@ def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:
     """
     middle = chunk.requests // 2
     lines = session.segments.lines(chunk.segment)
-    cut = middle * _CLAIM.size
-    head, tail = chunk.asked[:cut], chunk.asked[cut:]
+    cut = middle * _ASK.size
+    head, tail = chunk.asks[:cut], chunk.asks[cut:]
     first = _rewritten(session, chunk, itertools.islice(lines, middle), head)
     second = _rewritten(session, chunk, lines, tail)
     if chunk.share is None or chunk.share.items != chunk.requests:
@@ -179,8 +207,10 @@ def halves(session: Session, chunk: Chunk) -> tuple[Chunk, Chunk]:
     )
 
 
-def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: ClaimBytes) -> Chunk:
-    tag, count = new_tag(session), len(asked) // _CLAIM.size
+def _rewritten(
+    session: Session, chunk: WrittenChunk, lines: Iterator[bytes], asks: AskBytes
+) -> WrittenChunk:
+    tag, count = new_tag(session), len(asks) // _ASK.size
     old, new = f"-{chunk.tag}-a".encode(), f"-{tag}-a".encode()
     size = len(_HEAD) + len(_TAIL) + max(0, count - 1)
 
@@ -192,10 +222,14 @@ def _rewritten(session: Session, chunk: Chunk, lines: Iterator[bytes], asked: Cl
 
     segment = session.segments.write("req", renamed())
     most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
-    return Chunk(tag=tag, segment=segment, requests=count, bytes=size, asked=asked, usd_most=most)
+    return WrittenChunk(
+        tag=tag, segment=segment, requests=count, bytes=size, asks=asks, usd_most=most
+    )
 
 
-def refilled(session: Session, chunk: Chunk, change: Callable[[bytes], bytes]) -> Chunk:
+def refilled(
+    session: Session, chunk: WrittenChunk, change: Callable[[bytes], bytes]
+) -> WrittenChunk:
     """Return a chunk whose lines were changed one by one: the same questions, other bytes."""
     size = len(_HEAD) + len(_TAIL) + max(0, chunk.requests - 1)
 

@@ -9,7 +9,7 @@ from batchspec.errors import EnvironmentFailure
 from batchspec.inputs.hardened import FileRefused, read_below
 from batchspec.prompt.contents import Content, base64_source, filled
 from batchspec.prompt.shelf import MAX_PDF_BYTES
-from batchspec.workflow.chunks import Chunk, refilled
+from batchspec.workflow.chunks import WrittenChunk, refilled
 from batchspec.workflow.context import Session
 
 _AGAIN = "Nothing of it was sent. Run the command again when the file stays as it is."
@@ -19,7 +19,7 @@ class ContentChanged(EnvironmentFailure):
     """A file is no longer what the plan saw; the spec has to be planned again."""
 
 
-def with_contents(session: Session, chunk: Chunk) -> Chunk:
+def with_contents(session: Session, chunk: WrittenChunk) -> WrittenChunk:
     """Return the chunk with its files as base64, in a segment of its own.
 
     Raises:

@@ -68,6 +68,7 @@ class Session:
     _http: ApiClient | None = None
     _team: Team | None = None
     _scratch: Path | None = None
+    _spools: int = 0
 
     def __enter__(self) -> Self:
         """Nothing is opened before it is needed."""
@@ -169,8 +170,9 @@ class Session:
         return self._scratch
 
     def spool_path(self, spec: str) -> Path:
-        """Return where a plan keeps the requests of a spec until they are packed."""
-        return self.scratch / f"{spec}.spool"
+        """Return a new path where a plan keeps the requests of a spec until they are sent."""
+        self._spools += 1
+        return self.scratch / f"{spec}.{self._spools}.spool"
 
     def reading_path(self, spec: str) -> Path:
         """Where it is kept how the output of a spec is read by those that need it."""

@@ -18,7 +18,7 @@ from batchspec.outputs.rows import Judge
 from batchspec.plan.model import Outcome
 from batchspec.spec.headers import headers_of
 from batchspec.state.model import Submission, SubmissionState
-from batchspec.workflow.chunks import Chunk, halves
+from batchspec.workflow.chunks import WrittenChunk, halves
 from batchspec.workflow.collect import collect
 from batchspec.workflow.contents import ContentChanged, with_contents
 from batchspec.workflow.job import Job, unsent
@@ -62,7 +62,7 @@ class Drive:
     """Seconds that the last look took."""
     _failed_creates: int = 0
     _gone_since: dict[str, float] = field(default_factory=dict)
-    _oversized: dict[str, Chunk] = field(default_factory=dict)
+    _oversized: dict[str, WrittenChunk] = field(default_factory=dict)
 
     def resume(self) -> None:
         """Sort out what a process that is no more left unresolved (protocol §3.3, first rows)."""
@@ -116,7 +116,7 @@ class Drive:
             pause = still.seconds if not pause else min(pause, still.seconds)
         return pause, candidates
 
-    def _count_decided(self, submission: Submission, oversized: Chunk | None) -> None:
+    def _count_decided(self, submission: Submission, oversized: WrittenChunk | None) -> None:
         """Count a decided create; a server that makes none of several in a row is given up on.
 
         Args:
@@ -136,7 +136,7 @@ class Drive:
         if job is not None:
             job.without_answers(submission.tag, again=oversized is None)
         if oversized is not None and job is not None:
-            job.chunks.extendleft(reversed(halves(self.worker.session, oversized)))
+            job.chunks.put_first(*halves(self.worker.session, oversized))
             return
         self._failed_creates += 1
         if self._failed_creates >= FAILED_CREATES:
@@ -258,7 +258,7 @@ class Drive:
             for output in job.loaded.spec.outputs
         )
 
-    def _filled(self, job: Job, chunk: Chunk) -> Generator[Event, None, Chunk]:
+    def _filled(self, job: Job, chunk: WrittenChunk) -> Generator[Event, None, WrittenChunk]:
         """Return a chunk with its files in it, as base64 or as ids of uploaded files."""
         if not job.loaded.spec.files_api:
             return with_contents(self.worker.session, chunk)
@@ -271,10 +271,12 @@ class Drive:
 
         Raises:
             ClaimConflict: a question was asked by somebody else meanwhile.
+            DiskFailure, StoreFailure: its requests cannot be stored; nothing of it was sent.
         """
-        if job.chunks[0].has_contents:
+        first = job.chunks.first()
+        if first.has_contents:
             try:
-                job.chunks[0] = yield from self._filled(job, job.chunks[0])
+                job.chunks.replace_first((yield from self._filled(job, first)))
             except ContentChanged as changed:
                 yield Notice(message=f"{changed.message} Planning again.")
                 return False
@@ -287,24 +289,25 @@ class Drive:
         )
         if (yield from survey(self.worker, wanted, sight)):
             return False
-        chunk = job.chunks.popleft()
+        chunk = job.chunks.take()
         order = Order(
             chunk=chunk,
             spec=job.name,
             headers=headers_of(job.loaded.spec, self.worker.session.project.config.api),
             behind=unsent(self.jobs.values()),
+            meanwhile=job.chunks.write_ahead,
         )
         sent = yield from submit(self.worker, order, sight)
         if sent is Sent.AGAIN:
-            job.chunks.appendleft(chunk)
+            job.chunks.put_first(chunk)
             return False
         if sent is Sent.TOO_LARGE:
-            job.chunks.extendleft(reversed(halves(self.worker.session, chunk)))
+            job.chunks.put_first(*halves(self.worker.session, chunk))
         else:
             self._sent(job, chunk, sent)
         return True
 
-    def _sent(self, job: Job, chunk: Chunk, sent: Sent) -> None:
+    def _sent(self, job: Job, chunk: WrittenChunk, sent: Sent) -> None:
         """Remember what became of a chunk."""
         if sent is Sent.BOUND:
             self._failed_creates = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -14,6 +14,7 @@ from batchspec.plan.model import Outcome, Share, SpecPlan
 from batchspec.spec.project import LoadedSpec
 from batchspec.state.parts import Unsent
 from batchspec.workflow.chunks import Chunk
+from batchspec.workflow.outgoing import Outgoing
 
 if TYPE_CHECKING:
     from batchspec.outputs.rows import Judge
@@ -54,7 +55,7 @@ class Job:
     before anything of them was sent do not count."""
     told: bool = False
     """Its first plan was told of."""
-    chunks: deque[Chunk] = field(default_factory=deque)
+    chunks: Outgoing = field(default_factory=Outgoing)
     """What is still to be submitted in this round."""
     submitted: int = 0
     """Requests submitted by this run."""

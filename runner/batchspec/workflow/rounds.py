@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -25,12 +25,13 @@ from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.model import OPEN, UNRESOLVED
 from batchspec.state.writer import SqlLedger
-from batchspec.workflow.chunks import arrange, claims, sweep, write_chunks
+from batchspec.workflow.chunks import arrange, claims, plan_chunks, sweep
 from batchspec.workflow.context import Session
 from batchspec.workflow.finish import finish, is_complete
 from batchspec.workflow.foreseen import foreseen
 from batchspec.workflow.job import Job
 from batchspec.workflow.options import RunOptions
+from batchspec.workflow.outgoing import Outgoing, Source
 from batchspec.workflow.planning import Planned, Planner, PlanOptions, plan_of, plan_one
 from batchspec.workflow.upstream import NONE, Upstream, later_plan, upstream_of
 
@@ -110,10 +111,10 @@ class Rounds:
         upstream = self._upstream(job)
         if upstream.waiting:
             return tuple((yield from self._wait(job, upstream)))
-        spool_path = self.session.spool_path(job.name)
         self._judges = None
         self._forget_sent()
-        with self.session.engine() as engine, Spool(spool_path) as spool:
+        with self.session.engine() as engine, ExitStack() as stack:
+            spool = stack.enter_context(Spool(self.session.spool_path(job.name)))
             options = PlanOptions(
                 retry_failed=self.options.retry_failed and job.round == 0 and not job.submitted,
                 hold_canceled=job.canceled,
@@ -139,7 +140,7 @@ class Rounds:
                 job.told = True
                 yield _ready(planned.plan)
             if asks:
-                return problems + self._write(job, planned, spool)
+                return problems + self._queue(job, planned, spool, stack)
             if finishing and is_complete(planned.plan):
                 problems += yield from finish(self.session, self.ledger, job, planned, engine)
         return problems
@@ -245,7 +246,18 @@ class Rounds:
         options = PlanOptions()
         return Planner(session=self.session, reader=self.ledger, options=options)
 
-    def _write(self, job: Job, planned: Planned, spool: Spool) -> tuple[Problem, ...]:
+    def _queue(
+        self, job: Job, planned: Planned, spool: Spool, stack: ExitStack
+    ) -> tuple[Problem, ...]:
+        """Divide what a job is to ask among create calls, and leave the spool to them.
+
+        Args:
+            job: The job.
+            planned: Its plan.
+            spool: The plan's requests.
+            stack: Would close the spool.
+        """
+        job.chunks.clear()
         self.session.key()
         canary = self._canary(job, planned.canary)
         taken = {s.requests for s in self.ledger.submissions(UNRESOLVED)}
@@ -256,18 +268,17 @@ class Rounds:
             if problems:
                 return problems
         most = planned.plan.estimate.usd_max
-        chunks = write_chunks(
+        chunks = plan_chunks(
             self.session,
             planned.items.asks(),
-            spool,
             batches=batches,
+            shares=self._shares(planned, batches),
             canary=bool(canary),
             usd_most_per_request=None if most is None else most / planned.plan.requests,
         )
-        counted = self._shares(planned, batches)
-        job.chunks = deque(
-            replace(chunk, share=share) for chunk, share in zip(chunks, counted, strict=True)
-        )
+        spool.rest()
+        job.chunks = Outgoing(chunks, Source(session=self.session, spool=spool))
+        stack.pop_all()
         planned.items.write_baseline(self.session.baseline(job.name, pending=True))
         return ()
 

@@ -57,7 +57,11 @@ def run_specs(
             recording=recording,
             meter=Meter(session=session, specs=specs, max_usd=options.max_usd, held=rounds.held),
         )
-        return (yield from run.go(specs))
+        try:
+            return (yield from run.go(specs))
+        finally:
+            for job in run.jobs:
+                job.chunks.clear()
 
 
 def collect_specs(

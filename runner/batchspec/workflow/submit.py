@@ -7,7 +7,7 @@ last byte, BOUND. Nothing here ever repeats a create whose outcome is open.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from enum import Enum, auto
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind
@@ -19,7 +19,7 @@ from batchspec.spec.headers import Headers
 from batchspec.state.ledger import Armed
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.state.parts import Part, Unsent
-from batchspec.workflow.chunks import Chunk, body, claims
+from batchspec.workflow.chunks import WrittenChunk, body, claims
 from batchspec.workflow.listing import Sight, look
 from batchspec.workflow.patience import (
     PASSING,
@@ -59,11 +59,13 @@ class Stalled(EnvironmentFailure):
 class Order:
     """A chunk and on whose behalf it is sent."""
 
-    chunk: Chunk
+    chunk: WrittenChunk
     spec: str
     headers: Headers
     behind: tuple[Unsent, ...] = ()
     """What is to be sent after it."""
+    meanwhile: Callable[[], None]
+    """Begins what can be done while the server takes the chunk in."""
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -144,7 +146,7 @@ def _wait(
     session.clock.sleep(pause)
 
 
-def _appeared(worker: Worker, chunk: Chunk, before: Sight, now: Sight) -> bool:
+def _appeared(worker: Worker, chunk: WrittenChunk, before: Sight, now: Sight) -> bool:
     """Tell whether a batch that may be this chunk's was listed since the refused create."""
     seen = {batch.id for batch in before.page.batches} | worker.ledger.known_batches()
     return any(
@@ -180,6 +182,7 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
             raise Stalled(_stood_still(clock.elapsed() - now))
 
     content = body(worker.session, chunk.segment, chunk.bytes)
+    order.meanwhile()
     return worker.api.create(
         content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
     )

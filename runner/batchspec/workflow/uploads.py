@@ -15,7 +15,7 @@ from batchspec.api.port import UploadedFile
 from batchspec.events import Event, Notice
 from batchspec.prompt.contents import Content, contents_of, file_source, filled
 from batchspec.state.files import RememberedFile
-from batchspec.workflow.chunks import Chunk, refilled
+from batchspec.workflow.chunks import WrittenChunk, refilled
 from batchspec.workflow.contents import unchanged
 from batchspec.workflow.patience import patiently
 from batchspec.workflow.worker import Worker
@@ -36,7 +36,9 @@ _ENDINGS = {
 }
 
 
-def with_uploads(worker: Worker, chunk: Chunk, workspace: str) -> Generator[Event, None, Chunk]:
+def with_uploads(
+    worker: Worker, chunk: WrittenChunk, workspace: str
+) -> Generator[Event, None, WrittenChunk]:
     """Return the chunk with the ids of uploaded files, in a segment of its own.
 
     Args:

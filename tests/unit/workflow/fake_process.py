@@ -6,7 +6,6 @@ a mutant hands in a ledger that does not do what the protocol wants, or settings
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import wraps
@@ -24,10 +23,11 @@ from batchspec.spec.model import Api, ProjectFile, Spec
 from batchspec.spec.project import LoadedSpec, Project
 from batchspec.state.ledger import ClaimConflict, Ledger, LedgerReader
 from batchspec.state.sqlite import SqliteLedger
-from batchspec.workflow.chunks import Chunk, new_tag, pack_claim
+from batchspec.workflow.chunks import WrittenChunk, new_tag, pack_ask
 from batchspec.workflow.context import Session
 from batchspec.workflow.drive import Drive
 from batchspec.workflow.job import Job
+from batchspec.workflow.outgoing import Outgoing
 from batchspec.workflow.waits import U_PLUS_L
 from batchspec.workflow.worker import Worker
 
@@ -161,7 +161,7 @@ def process(bench: Bench, workspace: str = "wrkspc_1") -> Generator[None]:
             yield from told(drive.poll(force=True))
             if not drive.doubts:
                 if not job.chunks:
-                    job.chunks = deque(planned(bench, session, ledger))
+                    job.chunks = Outgoing(planned(bench, session, ledger))
                 if not job.chunks and not drive.open():
                     return
                 yield from send(drive, job)
@@ -189,7 +189,7 @@ def send(drive: Drive, job: Job) -> Generator[None]:
             job.chunks.clear()
 
 
-def planned(bench: Bench, session: Session, ledger: LedgerReader) -> list[Chunk]:
+def planned(bench: Bench, session: Session, ledger: LedgerReader) -> list[WrittenChunk]:
     """Return chunks of what nobody has asked, or what has to be asked again."""
     wanted = []
     for params in bench.questions:
@@ -203,7 +203,7 @@ def planned(bench: Bench, session: Session, ledger: LedgerReader) -> list[Chunk]
     return [chunk(session, wanted[start : start + size]) for start in range(0, len(wanted), size)]
 
 
-def chunk(session: Session, asked: list[tuple[bytes, bytes, int]]) -> Chunk:
+def chunk(session: Session, asked: list[tuple[bytes, bytes, int]]) -> WrittenChunk:
     """Write the request segment of one chunk."""
     tag = new_tag(session)
     lines = [
@@ -211,12 +211,12 @@ def chunk(session: Session, asked: list[tuple[bytes, bytes, int]]) -> Chunk:
         % (custom_id(session.namespace, digest, tag, attempt).encode(), params)
         for digest, params, attempt in asked
     ]
-    return Chunk(
+    return WrittenChunk(
         tag=tag,
         segment=session.segments.write("req", lines),
         requests=len(lines),
         bytes=len(b'{"requests":[]}') + sum(map(len, lines)) + len(lines) - 1,
-        asked=b"".join(pack_claim(digest[:16], attempt) for digest, _, attempt in asked),
+        asks=b"".join(pack_ask(digest, attempt, -1) for digest, _, attempt in asked),
         usd_most=None,
     )
 
