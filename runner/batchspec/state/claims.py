@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from batchspec.plan.model import Outcome
+from batchspec.state.database import Insert
 from batchspec.state.ledger import Claim, ClaimConflict
 from batchspec.state.model import Verdict
 from batchspec.state.tables import sum_tail
@@ -12,15 +13,18 @@ from batchspec.state.tables import sum_tail
 _TAKEN = ", ".join(
     str(int(outcome)) for outcome in (Outcome.IN_FLIGHT, Outcome.SUCCEEDED, Outcome.UNCHECKED)
 )
-CLAIM = f"""
-INSERT INTO claims VALUES (?1, ?2, ?3, 0, NULL, NULL, ?4)
+CLAIM = Insert(
+    table="claims",
+    row="?1, ?2, ?3, 0, NULL, NULL, ?4",
+    conflict=f"""
 ON CONFLICT (digest) DO UPDATE SET
   submission = excluded.submission, attempt = excluded.attempt, outcome = 0,
   before_submission = claims.submission, before_outcome = claims.outcome,
   sum = row_sum(claims.digest, excluded.submission, excluded.attempt, 0, claims.submission,
                 claims.outcome)
 WHERE claims.outcome NOT IN ({_TAKEN}) AND claims.attempt < excluded.attempt
-"""  # noqa: S608 - integers
+""",
+)
 """Claims a question that is new, or whose last answer may be asked again; else changes nothing."""
 
 FREE = (
@@ -48,14 +52,17 @@ WHERE submission = ?1 AND outcome = 0
 _GREATEST = (
     "CASE WHEN claims.attempt > excluded.attempt THEN claims.attempt ELSE excluded.attempt END"
 )
-ADOPT = f"""
-INSERT INTO claims VALUES (?1, ?2, ?3, ?4, NULL, NULL, ?5)
+ADOPT = Insert(
+    table="claims",
+    row="?1, ?2, ?3, ?4, NULL, NULL, ?5",
+    conflict=f"""
 ON CONFLICT (digest) DO UPDATE SET
   submission = excluded.submission, outcome = excluded.outcome, attempt = {_GREATEST},
   before_submission = NULL, before_outcome = NULL,
   sum = row_sum(claims.digest, excluded.submission, {_GREATEST}, excluded.outcome, NULL, NULL)
 WHERE claims.outcome NOT IN ({_TAKEN})
-"""  # noqa: S608 - our own words
+""",
+)
 """An answer replaces a failure, never another answer and never a question in flight."""
 
 _READABLE = ", ".join(

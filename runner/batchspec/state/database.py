@@ -7,11 +7,36 @@ PostgreSQL both take: parameters are ``?1``, ``?2``, …, rows come back as tupl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from batchspec.records import frozen
+
 Row = tuple[Any, ...]
+
+
+@frozen
+class Insert:
+    """An INSERT that can take many rows."""
+
+    table: str
+    row: str
+    """The values of a row, parameters among them in the order of their numbers."""
+    conflict: str
+    """What is done with a row whose key is there already."""
+
+    @property
+    def one(self) -> str:
+        """The statement for one row."""
+        return f"INSERT INTO {self.table} VALUES ({self.row}) {self.conflict}"  # noqa: S608 - our own words
+
+    def many(self, count: int) -> str:
+        """Return the statement for so many rows, with parameters that have no numbers."""
+        row = re.sub(r"\?\d", "?", self.row)
+        rows = ", ".join([f"({row})"] * count)
+        return f"INSERT INTO {self.table} VALUES {rows} {self.conflict}"  # noqa: S608 - our own words
 
 
 class Database(Protocol):
@@ -36,6 +61,10 @@ class Database(Protocol):
 
     def change_many(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
         """Execute a statement once for each row of values; return how many rows it changed."""
+        ...
+
+    def insert_many(self, insert: Insert, rows: Sequence[Row]) -> int:
+        """Insert rows of different keys; return how many were inserted or changed."""
         ...
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from batchspec.clock import Clock
 from batchspec.crashpoints import reached
 from batchspec.errors import EnvironmentFailure, StateFailure, StateLocked
-from batchspec.state.database import Row
+from batchspec.state.database import Insert, Row
 from batchspec.state.postgres_tables import ADVICE, prepare_schema
 
 if TYPE_CHECKING:
@@ -147,6 +147,10 @@ class PostgresDatabase:
         with self._errors(), self._connected().cursor() as cursor:
             cursor.executemany(_numbered(sql), rows)
             return max(cursor.rowcount, 0)
+
+    def insert_many(self, insert: Insert, rows: Sequence[Row]) -> int:
+        """Insert rows of different keys; return how many were inserted or changed."""
+        return self.change_many(insert.one, rows)
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Append many rows to a table at once."""

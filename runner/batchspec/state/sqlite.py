@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 from batchspec.errors import Failure, StateFailure
-from batchspec.state.database import Row
+from batchspec.state.database import Insert, Row
 from batchspec.state.files import TABLE
 from batchspec.state.history import TABLES
 from batchspec.state.reader import SqlReader
@@ -20,6 +21,8 @@ from batchspec.state.writer import SqlLedger
 
 BALLAST_BYTES = 1 << 20
 """Freed when the disk is full, so that a paid batch's id can still be recorded."""
+TOGETHER = 100
+"""So many rows are inserted by one statement, in six tenths of the time that they take alone."""
 
 
 @contextlib.contextmanager
@@ -106,6 +109,14 @@ class SqliteDatabase:
             before = self.connection.total_changes
             self.connection.executemany(sql, rows)
             return self.connection.total_changes - before
+
+    def insert_many(self, insert: Insert, rows: Sequence[Row]) -> int:
+        """Insert rows of different keys; return how many were inserted or changed."""
+        whole = len(rows) - len(rows) % TOGETHER
+        blocks = (rows[at : at + TOGETHER] for at in range(0, whole, TOGETHER))
+        together = (tuple(itertools.chain.from_iterable(block)) for block in blocks)
+        changed = self.change_many(insert.many(TOGETHER), together)
+        return changed + self.change_many(insert.one, rows[whole:])
 
     def fill(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Append many rows to a table."""

@@ -124,7 +124,7 @@ class SqlLedger(SqlReader):
         """Record an intent and claim its questions; see `Ledger.prepare`."""
         with self._transaction("prepare"):
             rows = claim_rows(self._insert(submission), claims, self._db.claim_sum)
-            refuse_taken(len(rows) - self._db.change_many(CLAIM, rows))
+            refuse_taken(len(rows) - self._db.insert_many(CLAIM, rows))
 
     def arm(self, tag: str, armed: Armed) -> None:
         """PREPARED → ARMED; see `Ledger.arm`."""
@@ -168,7 +168,7 @@ class SqlLedger(SqlReader):
         """Give a submission that was given up its free questions back; return how many."""
         with self._transaction("reclaim"):
             number, _ = self._get(tag)
-            return self._db.change_many(CLAIM, claim_rows(number, claims, self._db.claim_sum))
+            return self._db.insert_many(CLAIM, claim_rows(number, claims, self._db.claim_sum))
 
     def release(self, tag: str, state: SubmissionState, detail: str) -> None:
         """Free the questions of a submission that provably made nothing."""
@@ -203,7 +203,7 @@ class SqlLedger(SqlReader):
         with self._transaction("adopt"):
             number = self._insert(submission)
             rows = adopted_rows(number, verdicts, self._db.claim_sum)
-            return self._db.change_many(ADOPT, rows)
+            return self._db.insert_many(ADOPT, rows)
 
     def recheck(self, verdicts: Iterable[Verdict]) -> None:
         """Replace the outcomes of readable answers by what a spec's validation says now."""
