@@ -17,7 +17,8 @@ from batchspec.plan.changes import ChangeRow, keep_changes
 from batchspec.plan.examples import Example
 from batchspec.plan.hashing import merkle_top
 from batchspec.plan.model import Action, Change, Counts, Reason
-from batchspec.plan.questions import Ask, Entry, Question
+from batchspec.plan.pack import Entry
+from batchspec.plan.questions import Ask, Question
 from batchspec.plan.sizes import Sizes, Weights
 
 _SIZES = (
@@ -122,11 +123,10 @@ class ItemTable:
 
     def entries(self) -> Iterator[Entry]:
         """Yield what packing reads of each question, in the order of `asks`."""
-        rows = self.engine.rows(
+        yield from self.engine.rows(
             "SELECT bytes, coalesce(attempt, 0) + 1, key_json"
             f" FROM {self.asked} ORDER BY {self.order}"
         )
-        return starmap(Entry, rows)
 
     def changes(self, folder: Path | None = None) -> Sequence[Change]:
         """Return every submitted and failed item in key order, then every removed one.

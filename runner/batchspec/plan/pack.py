@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Protocol
 
 from batchspec.plan.hashing import MAX_ATTEMPT, custom_id
 from batchspec.plan.model import JsonKey
@@ -27,23 +26,9 @@ _ID_LENGTH = len(custom_id("n" * 8, bytes(32), "t" * 8, 1)) - 1
 _FRAME = len(b'{"custom_id":"","params":}') + _ID_LENGTH
 
 
-class Packable(Protocol):
-    """What packing reads of a question; `plan.questions.Question` is one."""
-
-    @property
-    def length(self) -> int:
-        """Bytes of the canonical params."""
-        ...
-
-    @property
-    def attempt(self) -> int:
-        """Which ask this is: its digits are part of the custom_id."""
-        ...
-
-    @property
-    def key_json(self) -> JsonKey:
-        """The first item that asks, for messages."""
-        ...
+Entry = tuple[int, int, JsonKey]
+"""What packing reads of a question: the bytes of its params as they are sent, which ask it is (the
+digits are part of the custom_id), and the first item that asks, for messages."""
 
 
 @frozen
@@ -75,7 +60,7 @@ def body_size(entries: int, entry_bytes: int) -> int:
 
 
 def pack(
-    questions: Iterable[Packable],
+    questions: Iterable[Entry],
     limits: BatchLimits,
     forbidden_sizes: Collection[int] = (),
 ) -> tuple[tuple[Packed, ...], tuple[Problem, ...]]:
@@ -105,29 +90,30 @@ class _Packer:
         self._done: list[Packed] = []
         self._start = 0
         self._open: list[int] = []
-        self._open_bytes = 0
         self._large: list[tuple[JsonKey, int]] = []
 
-    def take(self, questions: Iterable[Packable]) -> None:
+    def take(self, questions: Iterable[Entry]) -> None:
         # One loop without calls: a plan of a million questions goes through it before each run.
         most = self._max_requests
         room = self._max_bytes - body_size(0, 0)
         largest = min(API_MAX_REQUEST_BYTES, room - entry_size(0, MAX_ATTEMPT))
-        for question in questions:
-            length, attempt = question.length, question.attempt
+        open_sizes, open_bytes = self._open, 0
+        for length, attempt, key in questions:
             size = _FRAME + length + (1 if attempt < _TWO_DIGITS else len(str(attempt)))
             if length > largest:
-                self._weigh(question, size)
-            while self._open and (
-                len(self._open) >= most or self._open_bytes + size + len(self._open) > room
+                self._weigh(length, size, key)
+            while open_sizes and (
+                len(open_sizes) >= most or open_bytes + size + len(open_sizes) > room
             ):
                 self._close()
-            self._open.append(size)
-            self._open_bytes += size
+                open_sizes = self._open
+                open_bytes = sum(open_sizes)
+            open_sizes.append(size)
+            open_bytes += size
 
-    def _weigh(self, question: Packable, size: int) -> None:
-        if question.length > API_MAX_REQUEST_BYTES or body_size(1, size) > self._max_bytes:
-            self._large.append((question.key_json, question.length))
+    def _weigh(self, length: int, size: int, key: JsonKey) -> None:
+        if length > API_MAX_REQUEST_BYTES or body_size(1, size) > self._max_bytes:
+            self._large.append((key, length))
 
     def finish(self) -> tuple[Packed, ...]:
         while self._open:
@@ -170,4 +156,4 @@ class _Packer:
         )
         self._taken.add(count)
         self._start += count
-        self._open, self._open_bytes = rest, sum(rest)
+        self._open = rest

@@ -45,14 +45,6 @@ class Question(NamedTuple):
     """Files of unknown size in it."""
 
 
-class Entry(NamedTuple):
-    """What dividing questions into batches needs to know of one."""
-
-    length: int
-    attempt: int
-    key_json: JsonKey
-
-
 class Spool:
     """Rendered requests one after the other in a temporary file, so that memory stays flat.
 

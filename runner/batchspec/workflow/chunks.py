@@ -12,7 +12,7 @@ from decimal import Decimal
 from batchspec.api.port import CreateBody
 from batchspec.plan.hashing import id_stems, parse_custom_id
 from batchspec.plan.model import Share
-from batchspec.plan.pack import Packable, Packed, pack
+from batchspec.plan.pack import Entry, Packed, pack
 from batchspec.plan.questions import Ask, Spool
 from batchspec.problems import Problem
 from batchspec.prompt.contents import MARK
@@ -108,7 +108,7 @@ def _as_written(chunk: Chunk, segment: str, *, has_contents: bool) -> WrittenChu
 
 
 def arrange(
-    questions: Iterable[Packable], limits: BatchLimits, canary: int, taken: Collection[int]
+    questions: Iterable[Entry], limits: BatchLimits, canary: int, taken: Collection[int]
 ) -> tuple[tuple[Packed, ...], tuple[Problem, ...]]:
     """Divide questions into batches, the first of at most ``canary`` questions when it is not 0."""
     iterator = iter(questions)

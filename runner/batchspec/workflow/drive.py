@@ -295,7 +295,7 @@ class Drive:
             spec=job.name,
             headers=headers_of(job.loaded.spec, self.worker.session.project.config.api),
             behind=unsent(self.jobs.values()),
-            meanwhile=job.chunks.write_ahead,
+            meanwhile=job.chunks.writing_ahead,
         )
         sent = yield from submit(self.worker, order, sight)
         if sent is Sent.AGAIN:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from batchspec.plan.questions import Spool
 from batchspec.records import frozen
@@ -39,9 +40,6 @@ class Outgoing:
     def __init__(self, chunks: Iterable[Chunk] = (), source: Source | None = None) -> None:
         self._chunks = deque(chunks)
         self._source = source
-        self._ahead: Future[WrittenChunk] | None = None
-        """Writes the first chunk that has no segment."""
-        self._pool: ThreadPoolExecutor | None = None
 
     def __bool__(self) -> bool:
         return bool(self._chunks)
@@ -62,11 +60,8 @@ class Outgoing:
         chunk = self._chunks[0]
         if isinstance(chunk, WrittenChunk):
             return chunk
-        ahead, self._ahead = self._ahead, None
-        written = self._written(chunk) if ahead is None else ahead.result()
-        self._chunks[0] = written
-        if all(isinstance(one, WrittenChunk) for one in self._chunks):
-            self._close_source()
+        written = self._chunks[0] = self._written(chunk)
+        self._close_if_written()
         return written
 
     def take(self) -> WrittenChunk:
@@ -83,31 +78,44 @@ class Outgoing:
         """Put another call in the place of the next."""
         self._chunks[0] = chunk
 
-    def write_ahead(self) -> None:
-        """Begin to write the segment of the first call that has none, beside what goes on here.
+    @contextmanager
+    def writing_ahead(self) -> Iterator[None]:
+        """Write the segment of the first call that has none beside what is done in the block.
 
-        What goes wrong with it is raised when that call is next.
+        Both have ended when the block is left. What goes wrong with the segment goes wrong again,
+        and is raised, when its call is the next.
         """
-        chunk = next((one for one in self._chunks if not isinstance(one, WrittenChunk)), None)
-        if chunk is not None and self._ahead is None:
-            self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="write")
-            self._ahead = self._pool.submit(self._written, chunk)
+        at = self._first_unwritten()
+        if at is None:
+            yield
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
+            ahead = pool.submit(self._written, self._chunks[at])
+            yield
+        if ahead.exception() is None:
+            self._chunks[at] = ahead.result()
+            self._close_if_written()
 
     def clear(self) -> None:
         """Drop all calls. What is written of them is swept by the next run."""
         self._chunks.clear()
         self._close_source()
 
+    def _first_unwritten(self) -> int | None:
+        chunks = enumerate(self._chunks)
+        return next((at for at, one in chunks if not isinstance(one, WrittenChunk)), None)
+
     def _written(self, chunk: Chunk) -> WrittenChunk:
         if self._source is None:
             raise LookupError(f"no segment holds the requests of {chunk.tag}")
         return self._source.write(chunk)
 
+    def _close_if_written(self) -> None:
+        if self._first_unwritten() is None:
+            self._close_source()
+
     def _close_source(self) -> None:
-        """Wait until nothing is written any more, and remove the requests."""
-        if self._pool is not None:
-            self._pool.shutdown()
-        self._ahead = self._pool = None
+        """Remove the requests: segments hold them, or nobody wants them any more."""
         if self._source is not None:
             self._source.spool.close()
         self._source = None

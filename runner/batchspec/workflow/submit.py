@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from enum import Enum, auto
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind
@@ -64,8 +65,8 @@ class Order:
     headers: Headers
     behind: tuple[Unsent, ...] = ()
     """What is to be sent after it."""
-    meanwhile: Callable[[], None]
-    """Begins what can be done while the server takes the chunk in."""
+    meanwhile: Callable[[], AbstractContextManager[None]]
+    """What is done while the server takes the chunk in, and has ended then."""
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -182,10 +183,10 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
             raise Stalled(_stood_still(clock.elapsed() - now))
 
     content = body(worker.session, chunk.segment, chunk.bytes)
-    order.meanwhile()
-    return worker.api.create(
-        content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
-    )
+    with order.meanwhile():
+        return worker.api.create(
+            content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
+        )
 
 
 def _stood_still(seconds: float) -> str:

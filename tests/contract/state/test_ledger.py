@@ -70,6 +70,19 @@ def test_a_question_in_flight_cannot_be_claimed_again(ledger: SqlLedger) -> None
     assert [s.tag for s in ledger.submissions()] == ["one"]
 
 
+@pytest.mark.parametrize("taken", [0, 123, 249])
+def test_one_of_many_that_is_taken_refuses_all(ledger: SqlLedger, taken: int) -> None:
+    """Many claims are made by one statement; one that cannot be made is still counted."""
+    digests = [bytes([number]) * 16 for number in range(250)]
+    ledger.prepare(submission("one", 1), [(digests[taken], 1)])
+    with pytest.raises(ClaimConflict, match="1 questions"):
+        ledger.prepare(submission("two", 250), [(digest, 1) for digest in digests])
+    assert ledger.known(digests[taken - 1]) is None
+    ledger.release("one", S.ABANDONED, "never made")
+    ledger.prepare(submission("two", 250), [(digest, 1) for digest in digests])
+    assert {known.tag for d in digests if (known := ledger.known(d)) is not None} == {"two"}
+
+
 @pytest.mark.parametrize("outcome", [Outcome.SUCCEEDED, Outcome.UNCHECKED])
 def test_an_answered_question_cannot_be_claimed_again(ledger: SqlLedger, outcome: Outcome) -> None:
     """Not even as a later attempt."""
