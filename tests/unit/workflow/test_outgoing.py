@@ -33,9 +33,9 @@ def digest(number: int) -> bytes:
     return bytes([number]) * 32
 
 
-def queue(session: Session, sizes: list[int], spool: Spool | None = None) -> tuple[Outgoing, Spool]:
+def queue(session: Session, sizes: list[int]) -> Outgoing:
     """Return calls of so many questions each, numbered through."""
-    spool = spool or Spool(session.spool_path("triage"))
+    spool = Spool(session.spool_path("triage"))
     chunks, number = [], 0
     for size in sizes:
         asks = [(n, spool.append(b'{"n":%d}' % n)) for n in range(number, number + size)]
