@@ -6,6 +6,7 @@ provably ours, whole and of this version is treated as absent.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,8 @@ from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.records import frozen
 
-FORMAT_VERSION = 2
-"""In version 1 row digests had another form."""
+FORMAT_VERSION = 3
+"""In version 1 row digests had another form, and version 2 had no digest of the items."""
 
 
 @frozen
@@ -52,6 +53,18 @@ class Baseline:
     key: tuple[str, ...]
     """The key's columns."""
     rows: int
+    inputs: str
+    """`ItemTable.inputs_digest` of its items."""
+
+    def stands_at(self, paths: BaselinePaths, meta: Mapping[str, Any]) -> bool:
+        """Tell whether it stands there, and is what the same items would be stamped with now."""
+        mine = {
+            "render_digest": self.render_digest,
+            "parts": self.parts,
+            "files": self.files,
+            "key": list(self.key),
+        }
+        return self.items == paths.items and mine == meta
 
     @property
     def relation(self) -> str:
@@ -68,15 +81,20 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
     """Return the baseline, or None when it is absent, damaged, or of another version."""
     try:
         meta = json.loads(paths.sidecar.read_bytes())
-        if meta["format_version"] != FORMAT_VERSION or meta["sha256"] != file_sha256(paths.items):
+        if (
+            meta["format_version"] != FORMAT_VERSION
+            or meta.pop("seal") != seal(meta)
+            or meta["sha256"] != file_sha256(paths.items)
+        ):
             return None
         return Baseline(
             items=paths.items,
             render_digest=str(meta["render_digest"]),
             parts={str(name): str(digest) for name, digest in meta["parts"].items()},
-            files={str(name): str(digest) for name, digest in meta.get("files", {}).items()},
+            files={str(name): str(digest) for name, digest in meta["files"].items()},
             key=tuple(str(name) for name in meta["key"]),
             rows=int(meta["rows"]),
+            inputs=str(meta["inputs"]),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
@@ -103,4 +121,10 @@ def write_baseline(
         digest, size = file_sha256(temporary), temporary.stat().st_size
         publish(temporary, paths.items, size=size)
     document = {"format_version": FORMAT_VERSION, **meta, "sha256": digest}
+    document["seal"] = seal(document)
     write_file(paths.sidecar, [json.dumps(document, indent=2).encode() + b"\n"])
+
+
+def seal(document: Mapping[str, Any]) -> str:
+    """Return a digest of all else that the sidecar says: a flipped bit in it is noticed."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

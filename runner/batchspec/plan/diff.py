@@ -177,6 +177,7 @@ class _Diff:
                 "files": dict(renderer.files),
                 "key": list(self.table.key),
             },
+            same=self.reused if self._is_same() else None,
             changed_files=self._changed_files(),
             former=None if self.baseline is None else self.baseline.relation,
             examples=tuple(
@@ -185,6 +186,10 @@ class _Diff:
                 )
             ),
         )
+
+    def _is_same(self) -> bool:
+        """Tell whether the inputs have all rows of the baseline and no others."""
+        return self.reused is not None and self.held == self.table.count == self.reused.rows
 
     def _changed_files(self) -> tuple[str, ...]:
         """Return the changed files of the prompt, when they are why an item is submitted."""

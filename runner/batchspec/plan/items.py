@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from batchspec.inputs.engine import Engine
-from batchspec.plan.baseline import BaselinePaths, write_baseline
+from batchspec.plan.baseline import Baseline, BaselinePaths, write_baseline
 from batchspec.plan.changes import ChangeRow, keep_changes
 from batchspec.plan.examples import Example
 from batchspec.plan.hashing import merkle_top
@@ -55,6 +55,8 @@ class ItemTable:
     """The typed key columns of those; they are the baseline's."""
     meta: Mapping[str, Any]
     """What the next baseline is stamped with."""
+    same: Baseline | None = None
+    """The baseline that has just these items, their rows and their hashes; None: there is none."""
     changed_files: tuple[str, ...] = ()
     """Files of the prompt whose content is not what it was."""
     elsewhere: str | None = None
@@ -166,11 +168,14 @@ class ItemTable:
         found = zip(_SIZES, (int(value or 0) for value in row), strict=True)
         return Sizes(**dict(found))
 
+    @cached_property
     def inputs_digest(self) -> str:
-        """Return the hex Merkle root over key and request hash of every item, in key order.
+        """The hex Merkle root over key and request hash of every item, in key order.
 
         It is `hashing.merkle_root`; DuckDB hashes the items and puts them in order.
         """
+        if self.same is not None:
+            return self.same.inputs
         rows = self.engine.rows(
             f"SELECT lower(hex(d)) FROM (SELECT {self.keys}, unhex({_LEAF}) AS d"
             f" FROM {self.relation}) ORDER BY {self.keys}"
@@ -183,8 +188,10 @@ class ItemTable:
         Raises:
             DiskFailure: The files cannot be written; the former ones stand or count as absent.
         """
+        if self.same is not None and self.same.stands_at(paths, self.meta):
+            return
+        meta = {**self.meta, "rows": self.items, "inputs": self.inputs_digest}
         columns = f"key_json, {self.keys}, row_digest, hash, bytes, chars"
-        meta = {**self.meta, "rows": self.items}
         write_baseline(self.engine, f"SELECT {columns} FROM {self.relation}", paths, meta)
 
     @property

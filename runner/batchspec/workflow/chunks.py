@@ -161,8 +161,10 @@ def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 def ids(session: Session, segment: str) -> Iterator[str]:
     """Yield the custom_ids of a request segment, in order."""
-    for line in session.segments.lines(segment):
-        yield line[_ID_START : line.index(b'"', _ID_START)].decode()
+    for block in session.segments.blocks(segment):
+        lines = block.removesuffix(b"\n").split(b"\n")
+        found = [line[_ID_START : line.index(b'"', _ID_START)] for line in lines]
+        yield from b"\n".join(found).decode().split("\n")
 
 
 _ASK = struct.Struct(">17sHq")

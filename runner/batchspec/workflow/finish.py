@@ -105,7 +105,7 @@ def _write(
     problems: list[Problem],
 ) -> Generator[Event, None, list[Done]]:
     written: list[Done] = []
-    items_digest = planned.items.inputs_digest()
+    items_digest = planned.items.inputs_digest
     for number in range(len(job.loaded.spec.outputs)):
         output = OutputJob(
             root=session.project.root,

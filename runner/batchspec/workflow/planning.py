@@ -310,7 +310,7 @@ def _spec_plan(
 ) -> SpecPlan:
     digests = {"spec": spec_digest(spec)}
     if options.changes:
-        digests["inputs"] = items.inputs_digest()
+        digests["inputs"] = items.inputs_digest
     return SpecPlan(
         name=spec.name,
         model=spec.model,

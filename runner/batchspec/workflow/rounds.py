@@ -203,7 +203,7 @@ class Rounds:
         submits = job.round == 1 and self.options.submit and plan.requests
         if "inputs" in plan.digests or not (submits or (read and not plan.requests)):
             return plan
-        return replace(plan, digests={**plan.digests, "inputs": planned.items.inputs_digest()})
+        return replace(plan, digests={**plan.digests, "inputs": planned.items.inputs_digest})
 
     def _has_failed(self, name: str) -> bool:
         needed = self._jobs.get(name)

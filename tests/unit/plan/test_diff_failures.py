@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchspec.errors import StateFailure
+from batchspec.plan.baseline import seal
 from batchspec.plan.diff import DiffOptions, diff_items
 from batchspec.plan.model import Counts, Outcome, Reason
 from batchspec.plan.questions import Spool
@@ -55,7 +57,8 @@ def test_a_baseline_that_rendering_contradicts_is_not_believed(
     sidecar = json.loads(world.paths.sidecar.read_text())
     world.renderer.parts["prompt"] = "1"
     sidecar["render_digest"] = world.renderer.render_digest
-    world.paths.sidecar.write_text(json.dumps(sidecar))
+    del sidecar["seal"]
+    world.paths.sidecar.write_text(json.dumps({**sidecar, "seal": seal(sidecar)}))
     world.outcomes = {rightly: (Outcome.SUCCEEDED, 1)}
     with Spool(tmp_path / "spool") as spool:
         items, _ = world.plan(rows, spool=spool)
@@ -76,10 +79,13 @@ def test_a_baseline_that_rendering_contradicts_is_not_believed(
         lambda _, sidecar: sidecar.write_text("[]"),
         lambda _, sidecar: sidecar.unlink(),
         lambda _, sidecar: sidecar.write_text(
-            sidecar.read_text().replace('"format_version": 2', '"format_version": 3')
+            sidecar.read_text().replace('"format_version": 3', '"format_version": 4')
         ),
         lambda _, sidecar: sidecar.write_text(
-            sidecar.read_text().replace('"format_version": 2', '"format_version": 1')
+            sidecar.read_text().replace('"format_version": 3', '"format_version": 2')
+        ),
+        lambda _, sidecar: sidecar.write_text(
+            re.sub(r'("inputs": ".)(.)', r"\g<1>x", sidecar.read_text())
         ),
     ],
 )

@@ -36,16 +36,31 @@ def test_questions_are_read_from_the_spool(
     assert not (tmp_path / "spool").exists()
 
 
-@pytest.mark.parametrize("count", [0, 1, 1500])
-def test_the_inputs_digest_is_the_merkle_root(world: World, count: int) -> None:
+@pytest.mark.parametrize(("count", "applied"), [(0, 0), (1, 0), (1500, 750), (1500, 1500)])
+def test_the_inputs_digest_is_the_merkle_root(world: World, count: int, applied: int) -> None:
     """DuckDB and Python agree on the root over all items, changed or not."""
     rows: dict[object, str] = {f"k{n:05}": f"text {n}" for n in range(count)}
-    world.applied(dict(list(rows.items())[: count // 2]))
+    world.applied(dict(list(rows.items())[:applied]))
     items = world.good(rows)
+    assert (items.same is not None) == (applied == count)
     expected = merkle_root(
         (json.dumps(key), world.hash(text)) for key, text in sorted(rows.items(), key=str)
     )
-    assert items.inputs_digest() == expected
+    assert items.inputs_digest == expected
+
+
+def test_a_baseline_of_the_same_items_is_left_as_it_is(
+    world: World, rows: dict[object, str]
+) -> None:
+    """Writing it again would take time and change nothing; a row less, and it is written."""
+    world.applied(rows)
+    before = [path.stat().st_ino for path in world.paths.files()]
+    world.good(rows).write_baseline(world.paths)
+    assert [path.stat().st_ino for path in world.paths.files()] == before
+    fewer = dict(list(rows.items())[:-1])
+    world.good(fewer).write_baseline(world.paths)
+    assert [path.stat().st_ino for path in world.paths.files()] != before
+    assert world.good(fewer).same is not None
 
 
 def test_the_relation_holds_every_item(world: World, rows: dict[object, str]) -> None:
