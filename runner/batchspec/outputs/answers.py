@@ -119,12 +119,17 @@ class AnswerWriter:
                 self._part, FILE_SCHEMA, compression="zstd", write_page_checksum=True
             )
 
-    def publish(self) -> None:
-        """Let the file appear, complete."""
+    def finish(self) -> None:
+        """Write all that was added, beside the final place; nothing can be added afterwards."""
         if self._pending:
             self._flush()
         with disk_errors(f"write {self._path.name}"):
             self._file.close()
+
+    def publish(self) -> None:
+        """Let the file appear, complete."""
+        self.finish()
+        with disk_errors(f"write {self._path.name}"):
             publish(self._part, self._path, size=self._part.stat().st_size)
 
     def discard(self) -> None:

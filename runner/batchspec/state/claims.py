@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 
 from batchspec.plan.model import Outcome
 from batchspec.state.database import Insert
@@ -38,10 +40,13 @@ FREE = (
 )
 """Give a submission's questions back to what was known before it."""
 
-SETTLE = """
-UPDATE claims SET outcome = ?1, sum = ?2, before_submission = NULL, before_outcome = NULL
-WHERE digest = ?3 AND submission = ?4 AND attempt = ?5
+_SETTLE = """
+UPDATE claims SET outcome = ?1, before_submission = NULL, before_outcome = NULL,
+  sum = row_sum(digest, submission, attempt, ?1, NULL, NULL)
+WHERE submission = ?2 AND attempt = ?3 AND digest IN ({digests})
 """
+_SETTLED = 500
+"""So many questions are settled by one statement."""
 
 LOSE = f"""
 UPDATE claims SET outcome = {int(Outcome.LOST)}, before_submission = NULL, before_outcome = NULL,
@@ -91,17 +96,24 @@ def claim_rows(
     ]
 
 
-def verdict_rows(
-    number: int, verdicts: Iterable[Verdict], claim_sum: ClaimSum
-) -> list[tuple[int, int, bytes, int, int]]:
-    """Return the values of `SETTLE`, in the order of the pages."""
-    ordered = sorted(verdicts)
-    said = {(attempt, outcome) for _, attempt, outcome in ordered}
-    tails = {(a, o): sum_tail(number, a, int(o), None, None) for a, o in said}
-    return [
-        (int(outcome), claim_sum(digest, tails[attempt, outcome]), digest, number, attempt)
-        for digest, attempt, outcome in ordered
-    ]
+def settle(number: int, verdicts: Iterable[Verdict]) -> Iterator[tuple[str, list[object]]]:
+    """Yield statements, with their values, that record what answers of a submission say.
+
+    Each is about many questions of one outcome, in the order of the table's pages.
+    """
+    alike: dict[tuple[int, Outcome], list[bytes]] = defaultdict(list)
+    for digest, attempt, outcome in verdicts:
+        alike[attempt, outcome].append(digest)
+    for (attempt, outcome), digests in sorted(alike.items()):
+        digests.sort()
+        for at in range(0, len(digests), _SETTLED):
+            some = digests[at : at + _SETTLED]
+            yield _settle(len(some)), [int(outcome), number, attempt, *some]
+
+
+@functools.lru_cache(maxsize=8)
+def _settle(count: int) -> str:
+    return _SETTLE.format(digests=", ".join(f"?{n}" for n in range(4, 4 + count)))
 
 
 def adopted_rows(

@@ -315,7 +315,7 @@ def _rows(connection: psycopg.Connection[Row], sql: str, values: tuple[object, .
     return connection.execute(_numbered(sql), values).fetchall()
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _numbered(sql: str) -> Any:
     """Return a statement with the parameters as PostgreSQL numbers them."""
     return re.sub(r"\?(\d+)", r"$\1", sql)

@@ -17,11 +17,10 @@ from batchspec.state.claims import (
     FREE,
     LOSE,
     RECHECK,
-    SETTLE,
     adopted_rows,
     claim_rows,
     refuse_taken,
-    verdict_rows,
+    settle,
 )
 from batchspec.state.database import Database
 from batchspec.state.files import RememberedFile, read_files, write_files
@@ -187,7 +186,7 @@ class SqlLedger(SqlReader):
         """ENDED → COLLECTED, with what each answer says; see `Ledger.collect`."""
         with self._transaction("collect"):
             number = self._move(tag, (S.ENDED, S.COLLECTED), state=S.COLLECTED, results=segment)
-            return self._db.change_many(SETTLE, verdict_rows(number, verdicts, self._db.claim_sum))
+            return sum(self._db.change(sql, *values) for sql, values in settle(number, verdicts))
 
     def lose(self, tag: str, detail: str) -> None:
         """BOUND or ENDED → LOST_RESULTS; its questions are LOST."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind
@@ -60,8 +61,14 @@ def _settle(
 def _kept(
     worker: Worker, submission: Submission, answers: Answers, derivation: Derivation
 ) -> tuple[str, list[Verdict]]:
-    """Keep answers, segment first, what derives from it next; the ledger has to come last."""
-    segment = worker.session.segments.write("res", answers.lines())
+    """Keep answers, segment first, what derives from it next; the ledger has to come last.
+
+    Both are written at once, and mostly outside of Python.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="derive") as pool:
+        derived = pool.submit(derivation.finish)
+        segment = worker.session.segments.write("res", answers.lines())
+    derived.result()
     reached("segment:results")
     if answers.changed:
         derivation.discard()

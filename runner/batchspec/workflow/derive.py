@@ -66,6 +66,10 @@ class Derivation:
         if plain is None or not self._take_plain(plain):
             self._take_lines(block)
 
+    def finish(self) -> None:
+        """Write the file to its end, without letting it appear; nothing can be taken afterwards."""
+        self._writer.finish()
+
     def publish(self) -> None:
         """Let the file appear."""
         self._writer.publish()

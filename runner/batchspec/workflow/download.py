@@ -7,6 +7,7 @@ between runs. Blank, foreign, unknown, duplicate and missing lines are outcomes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from batchspec.workflow.worker import Worker
 STEADY_READS = 3
 """So many reads that end well without a new line, and these seconds, prove that a line is missing:
 to ask again for one that is only late would pay for it twice."""
+AHEAD = 2
+"""Blocks of a megabyte that are read at once, while lines before them are kept: one takes twice as
+long to read as to keep."""
 WHOLE_SECONDS = 15.0
 """The seconds when the reads provably came to the end of the results; else `Waits.proof`."""
 
@@ -185,24 +189,26 @@ class Answers:
 
 
 def read_ahead(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, PlainAnswers | None]]:
-    """Yield blocks with what `read_plain` reads in them, which a thread does for the next block.
+    """Yield blocks with what `read_plain` reads in them, which threads do for the next `AHEAD`.
 
-    Arrow reads without holding Python up. A block that came before the blocks break off is yielded
+    Arrow reads without holding Python up. Blocks that came before the blocks break off are yielded
     before what they raise.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as pool:
-        ahead: tuple[bytes, Future[PlainAnswers | None]] | None = None
+    with ThreadPoolExecutor(AHEAD, thread_name_prefix="read") as pool:
+        ahead: deque[tuple[bytes, Future[PlainAnswers | None]]] = deque()
+        broken: ApiFailure | None = None
         try:
             for block in blocks:
-                ahead, ready = (block, pool.submit(read_plain, block)), ahead
-                if ready is not None:
-                    yield ready[0], ready[1].result()
-        except ApiFailure:
-            if ahead is not None:
-                yield ahead[0], ahead[1].result()
-            raise
-        if ahead is not None:
-            yield ahead[0], ahead[1].result()
+                ahead.append((block, pool.submit(read_plain, block)))
+                if len(ahead) > AHEAD:
+                    ready, reading = ahead.popleft()
+                    yield ready, reading.result()
+        except ApiFailure as failure:
+            broken = failure
+        for ready, reading in ahead:
+            yield ready, reading.result()
+        if broken is not None:
+            raise broken
 
 
 def download(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import threading
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -241,11 +242,16 @@ def test_for_how_many_items_is_kept(ledger: SqlLedger) -> None:
 def test_many_claims_go_through_at_once(ledger: SqlLedger, tmp_path: Path) -> None:
     """A batch of many is prepared, collected and exported, and every checksum holds."""
     digests = [number.to_bytes(16) for number in range(3000)]
+    said = {d: Outcome.EXPIRED if d[-1] % 7 == 0 else Outcome.SUCCEEDED for d in digests}
     ledger.prepare(submission("big", 3000), [(digest, 1) for digest in digests])
     ledger.arm("big", Armed(anchor="", server_time=NOW, workspace="w"))
     ledger.bind("big", "msgbatch_big", NOW)
     ledger.ended("big", NOW)
-    ledger.collect("big", "res", [Verdict(d, 1, Outcome.SUCCEEDED) for d in digests])
-    assert ledger.outcomes("big") == {Outcome.SUCCEEDED: 3000}
+    stray = [Verdict(digests[0], 2, Outcome.ERRORED), Verdict(b"x" * 16, 1, Outcome.ERRORED)]
+    assert (
+        ledger.collect("big", "res", [*(Verdict(d, 1, o) for d, o in said.items()), *stray]) == 3000
+    )
+    assert ledger.outcomes("big") == Counter(said.values())
+    assert {d: known.outcome for d in digests if (known := ledger.known(d)) is not None} == said
     assert pq.read_table(ledger.export_known(tmp_path)).num_rows == 3000
     assert ledger.complaints() == ()
