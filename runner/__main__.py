@@ -1,8 +1,6 @@
 """Run a checkout without installing it: ``python runner plan``."""
 
-import sys
-
-from batchspec.cli.main import entry
+from batchspec.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(entry())
+    program()

@@ -1,8 +1,6 @@
 """Run the command line as ``python -m batchspec``."""
 
-import sys
-
-from batchspec.cli.main import entry
+from batchspec.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(entry())
+    program()

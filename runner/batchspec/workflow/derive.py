@@ -84,10 +84,11 @@ class Derivation:
         if parsed is None:
             return False
         asking = list(map(self.judge, parsed.digests))
-        if not all(one is None or one.takes_any_text for one in set(asking)):
+        whole = {one: _whole(one) for one in set(asking)}
+        if not all(one is None or one.takes_any_text for one in whole):
             return False
         outcomes = [
-            STOPPED.get(reason) or _whole(by)
+            STOPPED.get(reason, whole[by])
             for reason, by in zip(plain.stop_reasons, asking, strict=True)
         ]
         self.verdicts += map(Verdict, parsed.digests, parsed.attempts, outcomes)
