@@ -11,7 +11,7 @@ from functools import cached_property
 from batchspec.errors import Refused
 from batchspec.events import Event, Notice, PlanReady
 from batchspec.inputs.engine import Engine
-from batchspec.inputs.tables import drop_index, open_inputs
+from batchspec.inputs.tables import drop_index
 from batchspec.outputs.money import spent, token_use
 from batchspec.outputs.rows import Judge
 from batchspec.plan.elsewhere import Elsewhere
@@ -20,7 +20,8 @@ from batchspec.plan.pack import Packed
 from batchspec.plan.questions import Spool
 from batchspec.plan.shares import held, shares
 from batchspec.problems import Problem, has_errors
-from batchspec.prompt.request import compile_prompt
+from batchspec.prompt.answer_form import form_of
+from batchspec.prompt.sent_schema import read_schema
 from batchspec.spec.project import LoadedSpec
 from batchspec.spec.words import listing
 from batchspec.state.model import OPEN, UNRESOLVED
@@ -80,21 +81,11 @@ class Rounds:
 
     def learn_judge(self, job: Job) -> bool:
         """Learn how the answers of a job are judged, without a plan; False: it takes a plan."""
-        project = self.session.project
-        with self.session.engine() as engine:
-            table, problems = open_inputs(engine, project.root, job.loaded, {}, blank=True)
-        if table is None or has_errors(problems):
+        spec = job.loaded.spec
+        schema, problems = read_schema(self.session.project.root, job.loaded)
+        if problems:
             return False
-        renderer, problems = compile_prompt(
-            project.root,
-            job.loaded,
-            table.columns,
-            api=project.config.api,
-            facts=self.session.catalogue.facts(),
-        )
-        if renderer is None or has_errors(problems):
-            return False
-        job.judge = Judge(renderer.form)
+        job.judge = Judge(form_of(spec.response, schema, spec.params))
         return True
 
     def next_round(
