@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -18,6 +17,7 @@ NAMESPACE_PREFIX = b"batchspec namespace 1\0"
 DIGEST16 = 16
 """The ledger keys a question by this many leading bytes of its hash."""
 MERKLE_FANOUT = 1024
+_NODE_BYTES = MERKLE_FANOUT * 32
 MAX_ATTEMPT = 65_535
 """Attempts are stored as 16-bit numbers."""
 
@@ -192,17 +192,25 @@ def merkle_root(items: Iterable[tuple[str, bytes]]) -> str:
     The tree has `MERKLE_FANOUT` children per node; a node hashes its children's hex digests under
     the number of its level.
     """
-    return merkle_top(merkle_leaf(key, digest) for key, digest in items)
+    return merkle_top(bytes.fromhex(merkle_leaf(key, digest)) for key, digest in items)
 
 
-def merkle_top(leaves: Iterable[str]) -> str:
-    """Return the hex Merkle root over the digests of items; see `merkle_root`."""
+def merkle_top(leaves: Iterable[bytes]) -> str:
+    """Return the hex Merkle root over the digests of items; see `merkle_root`.
+
+    Args:
+        leaves: The 32-byte digests, in order; each piece may hold many.
+    """
     levels: list[list[str]] = [[]]
-    iterator = iter(leaves)
-    while len(nodes := list(itertools.islice(iterator, MERKLE_FANOUT))) == MERKLE_FANOUT:
-        levels[0] = nodes
-        _fold(levels, 0)
-    levels[0] = nodes
+    held = bytearray()
+    for piece in leaves:
+        held += piece
+        whole = len(held) - len(held) % _NODE_BYTES
+        for at in range(0, whole, _NODE_BYTES):
+            levels[0] = [held[at : at + _NODE_BYTES].hex()]
+            _fold(levels, 0)
+        del held[:whole]
+    levels[0] = [held.hex()] if held else []
     depth = 0
     while depth == 0 or depth < len(levels) - 1 or len(levels[depth]) > 1:
         if levels[depth] or len(levels) == 1:
@@ -227,7 +235,7 @@ def merkle_leaf(key: str, digest: bytes) -> str:
 
 
 def merkle_node(depth: int, children: Iterable[str]) -> str:
-    """Return the hex digest of a node ``depth`` levels above the leaves."""
+    """Return the hex digest of a node ``depth`` levels above the leaves, of its children's hex."""
     return hashlib.sha256(f"N{depth}:{''.join(children)}".encode()).hexdigest()
 
 

@@ -176,11 +176,11 @@ class ItemTable:
         """
         if self.same is not None:
             return self.same.inputs
-        rows = self.engine.rows(
-            f"SELECT lower(hex(d)) FROM (SELECT {self.keys}, unhex({_LEAF}) AS d"
-            f" FROM {self.relation}) ORDER BY {self.keys}"
+        batches = self.engine.batches(
+            f"SELECT d FROM (SELECT {self.keys}, unhex({_LEAF}) AS d FROM {self.relation})"
+            f" ORDER BY {self.keys}"
         )
-        return merkle_top(leaf for (leaf,) in rows)
+        return merkle_top(b"".join(batch.column(0).to_pylist()) for batch in batches)
 
     def write_baseline(self, paths: BaselinePaths) -> None:
         """Keep the items as what the next plan is compared with.
