@@ -66,7 +66,7 @@ class Order:
     behind: tuple[Unsent, ...] = ()
     """What is to be sent after it."""
     meanwhile: Callable[[], AbstractContextManager[None]]
-    """What is done while the server takes the chunk in, and has ended then."""
+    """What is done while the chunk is sent, and has ended when `submit` returns."""
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -85,7 +85,9 @@ def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None,
     chunk = order.chunk
     worker.ledger.keep_ballast()
     worker.ledger.prepare(_intent(worker, order), claims(chunk))
-    return (yield from _send(worker, order, sight))
+    # The answer is recorded inside, before anything else is waited for.
+    with order.meanwhile():
+        return (yield from _send(worker, order, sight))
 
 
 def _intent(worker: Worker, order: Order) -> Submission:
@@ -183,10 +185,9 @@ def _create(worker: Worker, order: Order, sight: Sight) -> Batch:
             raise Stalled(_stood_still(clock.elapsed() - now))
 
     content = body(worker.session, chunk.segment, chunk.bytes)
-    with order.meanwhile():
-        return worker.api.create(
-            content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
-        )
+    return worker.api.create(
+        content.watched(pieces_watched), before_last_byte=arm, headers=order.headers
+    )
 
 
 def _stood_still(seconds: float) -> str:
