@@ -29,8 +29,8 @@ def program() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code."""
     code = entry()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed from the start
+            stream.flush()
     except (OSError, ValueError):
         sys.exit(code)  # Python says what it cannot write, and how it ends then
     # What was opened is closed by now. Taking the memory apart object by object would take a tenth
