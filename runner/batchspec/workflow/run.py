@@ -150,7 +150,8 @@ class _Run:
     def _leave_out_broken(self) -> None:
         """Go on without specs that cannot be planned: paid answers are taken in all the same.
 
-        Their own batches' answers too; a later run checks those.
+        Their own batches' answers too. Where not even the form of those is known, a later run
+        checks them.
         """
         self.jobs = [job for job in self.jobs if job.plan is not None or job.awaits]
         self.left_out += self.problems
