@@ -56,16 +56,6 @@ class Baseline:
     inputs: str
     """`ItemTable.inputs_digest` of its items."""
 
-    def stands_at(self, paths: BaselinePaths, meta: Mapping[str, Any]) -> bool:
-        """Tell whether it stands there, and is what the same items would be stamped with now."""
-        mine = {
-            "render_digest": self.render_digest,
-            "parts": self.parts,
-            "files": self.files,
-            "key": list(self.key),
-        }
-        return self.items == paths.items and mine == meta
-
     @property
     def relation(self) -> str:
         """The SQL text that reads it."""

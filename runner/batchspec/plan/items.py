@@ -188,7 +188,8 @@ class ItemTable:
         Raises:
             DiskFailure: The files cannot be written; the former ones stand or count as absent.
         """
-        if self.same is not None and self.same.stands_at(paths, self.meta):
+        # One that is the same was made under the same render digest and key: its stamp holds, too.
+        if self.same is not None and self.same.items == paths.items:
             return
         meta = {**self.meta, "rows": self.items, "inputs": self.inputs_digest}
         columns = f"key_json, {self.keys}, row_digest, hash, bytes, chars"
