@@ -6,7 +6,7 @@ import base64
 import itertools
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from batchspec.api.port import CreateBody
@@ -88,12 +88,20 @@ def write(session: Session, chunk: Chunk, spool: Spool) -> WrittenChunk:
     Raises:
         DiskFailure, StoreFailure: the segment cannot be stored.
     """
-    writing = _Writing(space=session.namespace, tag=chunk.tag)
-    segment = session.segments.write("req", writing.lines(chunk.asks, spool))
-    return _as_written(chunk, segment, has_contents=writing.has_contents)
+    space, has_contents = session.namespace, False
 
+    def lines() -> Iterator[bytes]:
+        nonlocal has_contents
+        iterator, read = _ASK.iter_unpack(chunk.asks), spool.read
+        while block := list(itertools.islice(iterator, _BLOCK)):
+            digests, attempts, offsets = zip(*block, strict=True)
+            stems = id_stems(space, digests, chunk.tag)
+            for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
+                params = read(offset)
+                has_contents = has_contents or MARK in params
+                yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
 
-def _as_written(chunk: Chunk, segment: str, *, has_contents: bool) -> WrittenChunk:
+    segment = session.segments.write("req", lines())
     return WrittenChunk(
         tag=chunk.tag,
         requests=chunk.requests,
@@ -122,25 +130,6 @@ def arrange(
 def new_tag(session: Session) -> str:
     """Return 40 random bits as 8 base32 characters: they tell submissions apart (protocol §3.2)."""
     return base64.b32encode(session.randomness(5)).decode().lower()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Writing:
-    """One request segment on its way to disk, and what was learnt of it."""
-
-    space: str
-    tag: str
-    has_contents: bool = False
-
-    def lines(self, asks: AskBytes, spool: Spool) -> Iterator[bytes]:
-        iterator, read = _ASK.iter_unpack(asks), spool.read
-        while block := list(itertools.islice(iterator, _BLOCK)):
-            digests, attempts, offsets = zip(*block, strict=True)
-            stems = id_stems(self.space, digests, self.tag)
-            for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
-                params = read(offset)
-                self.has_contents = self.has_contents or MARK in params
-                yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
 
 
 def body(session: Session, segment: str, length: int) -> CreateBody:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from batchspec.plan.questions import Spool
@@ -23,10 +22,6 @@ class Source:
 
     session: Session
     spool: Spool
-
-    def write(self, chunk: Chunk) -> WrittenChunk:
-        """Write a chunk's segment; see `chunks.write`."""
-        return write(self.session, chunk, self.spool)
 
 
 class Outgoing:
@@ -89,6 +84,9 @@ class Outgoing:
         if at is None:
             yield
             return
+        # Plans import this room and send nothing; it brings logging along.
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
         with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
             ahead = pool.submit(self._written, self._chunks[at])
             yield
@@ -108,7 +106,7 @@ class Outgoing:
     def _written(self, chunk: Chunk) -> WrittenChunk:
         if self._source is None:
             raise LookupError(f"no segment holds the requests of {chunk.tag}")
-        return self._source.write(chunk)
+        return write(self._source.session, chunk, self._source.spool)
 
     def _close_if_written(self) -> None:
         if self._first_unwritten() is None:
