@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from tests.functional.conftest import MakeProject
 
 RUNNER = Path(__file__).parents[2] / "runner"
+SPEC = """\
+version: 1
+name: words
+inputs: {rows: [{id: 1, word: red}], key: id}
+model: claude-haiku-4-5
+max_tokens: 20
+prompt: {user: "Say {{ word }}."}
+outputs: {path: out/words.jsonl}
+"""
 
 
 def test_version_three_ways(project: MakeProject) -> None:
@@ -97,6 +107,26 @@ def test_closed_pipe_is_quiet(project: MakeProject) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(("spec", "code"), [(SPEC, 0), (SPEC.replace("model:", "modell:"), 1)])
+def test_streams_that_are_closed_from_the_start(
+    project: MakeProject, spec: str, code: int, closed: str
+) -> None:
+    """As a daemon may start it: the exit code is the command's own, and nothing is in the way."""
+    folder = project({"specs/words.yaml": spec})
+    command = f"{shlex.join(folder.command('validate'))} {closed}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder.root,
+        env=folder.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_emulator_serves_until_terminated(project: MakeProject) -> None:

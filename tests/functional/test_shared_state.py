@@ -82,6 +82,29 @@ def test_a_fresh_checkout_says_what_changed(team: Team) -> None:
     )
 
 
+def test_items_that_an_older_version_described_are_described_anew(
+    team: Team, tmp_path: Path
+) -> None:
+    """The same items may lie there already: what is said of them is replaced all the same."""
+    first, second, third = team(3)
+    assert first.batchspec("run").code == 0
+    (note,) = (tmp_path / "store").rglob("items.words.json")
+    described = note.read_bytes()
+    older = json.loads(described) | {"format_version": 2}
+    del older["seal"]
+    note.write_text(json.dumps(older))
+    own = first.root / ".batchspec/state/items/words.items.json"
+    assert first.batchspec("plan").code == 0
+    assert not own.exists() or own.read_bytes() == described
+    assert second.batchspec("run").code == 0
+    assert (
+        json.loads(note.read_bytes())["format_version"] == json.loads(described)["format_version"]
+    )
+    third.write("specs/words.yaml", SPEC.replace("red", "green"))
+    (spec,) = third.batchspec("plan", "--format", "json").json()["specs"]
+    assert [(c["key"], c["reason"]) for c in spec["changes"]] == [(1, "input")]
+
+
 def test_what_one_machine_submits_another_collects(team: Team) -> None:
     """A detached run in one checkout is collected in another, and then no more in the first."""
     first, second = team(2)

@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
     from batchspec.cli.result import Result
 
+STDOUT, STDERR = 1, 2
 YOUNG_OBJECTS = 20_000
 """So many new objects make Python look for cycles among them; its own default is 700."""
 
 
 def program() -> NoReturn:
     """Run the command line of this process, and end the process with its exit code."""
+    _open_streams()
     code = entry()
     try:
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed from the start
+        for stream in (sys.stdout, sys.stderr):
             stream.flush()
     except (OSError, ValueError):
         sys.exit(code)  # Python says what it cannot write, and how it ends then
@@ -37,6 +39,19 @@ def program() -> NoReturn:
     # of a small command, and a quarter of a second after a large one.
     atexit._run_exitfuncs()  # noqa: SLF001 - nothing public runs them
     os._exit(code)
+
+
+def _open_streams() -> None:
+    """Open what was closed from the start.
+
+    A file that is opened later, such as the ledger, would get the number of a standard stream, and
+    what is said would be written into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(STDOUT, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(STDERR, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def entry() -> int:

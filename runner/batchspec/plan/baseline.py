@@ -70,12 +70,8 @@ class Baseline:
 def read_baseline(paths: BaselinePaths) -> Baseline | None:
     """Return the baseline, or None when it is absent, damaged, or of another version."""
     try:
-        meta = json.loads(paths.sidecar.read_bytes())
-        if (
-            meta["format_version"] != FORMAT_VERSION
-            or meta.pop("seal") != seal(meta)
-            or meta["sha256"] != file_sha256(paths.items)
-        ):
+        meta = _opened(paths.sidecar.read_bytes())
+        if meta["sha256"] != file_sha256(paths.items):
             return None
         return Baseline(
             items=paths.items,
@@ -88,6 +84,26 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def items_digest(sidecar: bytes) -> str | None:
+    """Return the SHA-256 of the Parquet file that a sidecar of this version describes, or None."""
+    try:
+        return str(_opened(sidecar)["sha256"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _opened(sidecar: bytes) -> dict[str, Any]:
+    """Return what a sidecar says.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: It is damaged, or of another version.
+    """
+    meta: dict[str, Any] = json.loads(sidecar)
+    if meta["format_version"] != FORMAT_VERSION or meta.pop("seal") != seal(meta):
+        raise ValueError("damaged, or of another version")
+    return meta
 
 
 def write_baseline(

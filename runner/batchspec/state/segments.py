@@ -7,6 +7,8 @@ the end says where each begins. Every zstd tool reads a segment as plain JSON li
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import hashlib
 import itertools
 import os
@@ -68,6 +70,10 @@ class Segments(Protocol):
         """Remove a segment that no submission names."""
         ...
 
+    def sweep(self, before: dt.datetime) -> None:
+        """Remove the unfinished files on this machine that nobody wrote to since ``before``."""
+        ...
+
 
 class FolderSegments:
     """Segments as files in one folder."""
@@ -88,21 +94,21 @@ class FolderSegments:
         with disk_errors("write a segment of the state"):
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary = self._folder / f".{kind}-{os.getpid()}.part"
-            digest = hashlib.sha256()
-            size = 0
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
             try:
-                for piece in _encode(lines):
-                    write_all(descriptor, piece)
-                    digest.update(piece)
-                    size += len(piece)
-            finally:
-                os.close(descriptor)
-            if file_sha256(temporary) != digest.hexdigest():
-                raise OSError("the segment read back differs from what was written")
-            name = f"{kind}-{digest.hexdigest()}"
-            publish(temporary, self.path(name), size=size, mode=0o444)
+                size, digest = _write(temporary, lines)
+                name = f"{kind}-{digest}"
+                publish(temporary, self.path(name), size=size, mode=0o444)
+            except BaseException:
+                temporary.unlink(missing_ok=True)  # on a full disk its room is wanted
+                raise
         return name
+
+    def sweep(self, before: dt.datetime) -> None:
+        """Remove what killed writers left; see `Segments.sweep`."""
+        for path in self._folder.glob(".*.part"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
 
     def lines(self, name: str) -> Iterator[bytes]:
         """Yield the lines; see `Segments.lines`."""
@@ -156,6 +162,22 @@ REPAIR = (
     "Run `batchspec recover` to read the answers again from the API (it keeps them for 29 days), "
     "or restore the segments from a backup."
 )
+
+
+def _write(path: Path, lines: Iterable[bytes]) -> tuple[int, str]:
+    """Write a segment's file and read it back; return its bytes and its hex digest."""
+    size, digest = 0, hashlib.sha256()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        for piece in _encode(lines):
+            write_all(descriptor, piece)
+            digest.update(piece)
+            size += len(piece)
+    finally:
+        os.close(descriptor)
+    if file_sha256(path) != digest.hexdigest():
+        raise OSError("the segment read back differs from what was written")
+    return size, digest.hexdigest()
 
 
 def _encode(lines: Iterable[bytes]) -> Iterator[bytes]:

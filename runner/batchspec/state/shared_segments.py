@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import hashlib
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -31,6 +34,8 @@ class SharedSegments:
         self._cache = cache
         self._objects = objects
         self._limit = limit
+        self._writing = threading.Lock()
+        """Held while a copy is whole and not yet uploaded: it must not be deleted then."""
 
     def write(self, kind: str, lines: Iterable[bytes]) -> str:
         """Store ``lines``; see `Segments.write`.
@@ -39,9 +44,10 @@ class SharedSegments:
             DiskFailure: when the local disk refuses.
             StoreFailure: when the store does; the local copy stays, and storing it again is cheap.
         """
-        name = self._cache.write(kind, lines)
-        self.upload(name, self._cache.path(name))
-        self._bound(name)
+        with self._writing:
+            name = self._cache.write(kind, lines)
+            self.upload(name, self._cache.path(name))
+            self._bound(name)
         return name
 
     def upload(self, name: str, file: Path) -> None:
@@ -104,6 +110,10 @@ class SharedSegments:
         self._cache.discard(name)
         self._objects.discard(name + SUFFIX)
 
+    def sweep(self, before: dt.datetime) -> None:
+        """Remove unfinished local copies; see `Segments.sweep`."""
+        self._cache.sweep(before)
+
     def _fetch(self, name: str) -> None:
         """Make sure that there is a local copy.
 
@@ -111,7 +121,7 @@ class SharedSegments:
             StateFailure: the store lacks the segment, or holds something else under its name.
         """
         target = self._cache.path(name)
-        if target.is_file():
+        with contextlib.suppress(FileNotFoundError):  # another thread may make room at any moment
             os.utime(target)
             return
         with disk_errors("copy a shared segment"):
@@ -129,7 +139,11 @@ class SharedSegments:
                 publish(temporary, target, size=size, mode=0o444)
         finally:
             temporary.unlink(missing_ok=True)
-        self._bound(name)
+        if self._writing.acquire(blocking=False):  # else whoever writes does it in the end
+            try:
+                self._bound(name)
+            finally:
+                self._writing.release()
 
     def _copy(self, name: str, target: Path) -> tuple[int, str]:
         digest, size = hashlib.sha256(), 0
@@ -151,16 +165,18 @@ class SharedSegments:
 
     def _bound(self, newest: str) -> None:
         """Delete the copies that were not used for longest, until the rest fits."""
-        paths = {self._cache.path(name) for name in self._cache.names_here()}
-        found = {path: path.stat() for path in paths}
+        found = {}
+        for name in self._cache.names_here():
+            with contextlib.suppress(FileNotFoundError):  # another thread makes room, too
+                path = self._cache.path(name)
+                found[path] = path.stat()
         total = sum(stat.st_size for stat in found.values())
-        for path in sorted(
-            paths - {self._cache.path(newest)}, key=lambda path: found[path].st_mtime_ns
-        ):
+        found.pop(self._cache.path(newest), None)
+        for path, stat in sorted(found.items(), key=lambda one: one[1].st_mtime_ns):
             if total <= self._limit:
                 return
             path.unlink(missing_ok=True)
-            total -= found[path].st_size
+            total -= stat.st_size
 
 
 def _sha256_of(name: str) -> str:

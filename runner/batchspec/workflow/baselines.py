@@ -16,6 +16,7 @@ import orjson
 
 from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.errors import EnvironmentFailure
+from batchspec.plan.baseline import items_digest
 from batchspec.state.objects import Objects
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
@@ -39,25 +40,29 @@ def share_baseline(session: Session, spec: str) -> None:
         return
     paths = session.baseline(spec)
     with contextlib.suppress(EnvironmentFailure, OSError):
-        sidecar = paths.sidecar.read_bytes()
-        mine, theirs = _sha256(sidecar), _sha256(objects.read_note(_note(spec)))
-        if not mine or mine == theirs:
+        sidecar, shared = paths.sidecar.read_bytes(), objects.read_note(_note(spec))
+        mine = items_digest(sidecar)
+        if mine is None or sidecar == shared:
             return
         objects.put(_name(spec, mine), paths.items, mine)
         objects.write_note(_note(spec), sidecar)
-        if theirs:
-            objects.discard(_name(spec, theirs))
+        former = _sha256(shared)
+        if former and former != mine:
+            objects.discard(_name(spec, former))
 
 
 def fetch_baseline(session: Session, spec: str) -> None:
-    """Get the items that the team last applied, unless they are those that this machine has."""
+    """Get the items that the team last applied, unless they are those that this machine has.
+
+    Those that another version of the program described are left where they are.
+    """
     objects = _shared(session)
     if objects is None:
         return
     paths = session.baseline(spec)
     sidecar = objects.read_note(_note(spec))
-    wanted = _sha256(sidecar)
-    if not wanted or wanted == _sha256(_bytes(paths.sidecar)):
+    wanted = items_digest(sidecar)
+    if wanted is None or sidecar == _bytes(paths.sidecar):
         return
     with contextlib.suppress(EnvironmentFailure, OSError):
         paths.items.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +96,7 @@ def _name(spec: str, sha256: str) -> str:
 
 
 def _sha256(sidecar: bytes) -> str:
-    """Return the digest of the items that a sidecar is about; empty when it is none."""
+    """Return the digest that a sidecar of any version names, or an empty text."""
     try:
         found = str(orjson.loads(sidecar)["sha256"])
     except (ValueError, KeyError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import itertools
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -23,6 +24,8 @@ from batchspec.workflow.context import Session
 
 _HEAD, _TAIL = b'{"requests":[', b"]}"
 _ID_START = len(b'{"custom_id":"')
+UNTOUCHED = dt.timedelta(hours=1)
+"""A file that was not written to for so long is nobody's any more."""
 _BLOCK = 1000
 """Questions whose ids are made at once."""
 
@@ -82,11 +85,18 @@ def plan_chunks(
         )
 
 
-def write(session: Session, chunk: Chunk, spool: Spool) -> WrittenChunk:
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """Nobody wants the segment any more."""
+
+
+def write(
+    session: Session, chunk: Chunk, spool: Spool, stopped: Callable[[], bool]
+) -> WrittenChunk:
     """Write a chunk's request segment.
 
     Raises:
         DiskFailure, StoreFailure: the segment cannot be stored.
+        Stopped: ``stopped`` said so; nothing is left of the segment.
     """
     space, has_contents = session.namespace, False
 
@@ -94,6 +104,8 @@ def write(session: Session, chunk: Chunk, spool: Spool) -> WrittenChunk:
         nonlocal has_contents
         iterator, read = _ASK.iter_unpack(chunk.asks), spool.read
         while block := list(itertools.islice(iterator, _BLOCK)):
+            if stopped():
+                raise Stopped
             digests, attempts, offsets = zip(*block, strict=True)
             stems = id_stems(space, digests, chunk.tag)
             for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
@@ -236,7 +248,8 @@ def refilled(
 
 
 def sweep(session: Session, kept: Collection[str]) -> None:
-    """Remove request segments that no submission names: left by a crash before it was prepared."""
+    """Remove what a crash left: request segments that no submission names, and unfinished files."""
+    session.segments.sweep(session.clock.now() - UNTOUCHED)
     for name in session.segments.names_here():
         if name.startswith("req-") and name not in kept:
             session.segments.discard(name)

@@ -6,8 +6,9 @@ waited for with idle hands.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from batchspec.plan.questions import Spool
@@ -74,22 +75,37 @@ class Outgoing:
         self._chunks[0] = chunk
 
     @contextmanager
-    def writing_ahead(self) -> Iterator[None]:
+    def writing_ahead(self) -> Iterator[Callable[[], bool]]:
         """Write the segment of the first call that has none beside what is done in the block.
 
-        Both have ended when the block is left. What goes wrong with the segment goes wrong again,
-        and is raised, when its call is the next.
+        Both have ended when the block is left; an exception in it stops the writing. What goes
+        wrong with the segment goes wrong again, and is raised, when its call is the next.
+
+        Yields:
+            What stops the writing, waits until nothing is left of it, and tells whether there was
+            anything to stop.
         """
         at = self._first_unwritten()
         if at is None:
-            yield
+            yield lambda: False
             return
         # Plans import this room and send nothing; it brings logging along.
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+        from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415
 
+        stopped = threading.Event()
         with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
-            ahead = pool.submit(self._written, self._chunks[at])
-            yield
+            ahead = pool.submit(self._written, self._chunks[at], stopped.is_set)
+
+            def stop() -> bool:
+                stopped.set()
+                wait([ahead])
+                return ahead.exception() is not None
+
+            try:
+                yield stop
+            except BaseException:
+                stopped.set()
+                raise
         if ahead.exception() is None:
             self._chunks[at] = ahead.result()
             self._close_if_written()
@@ -103,10 +119,10 @@ class Outgoing:
         chunks = enumerate(self._chunks)
         return next((at for at, one in chunks if not isinstance(one, WrittenChunk)), None)
 
-    def _written(self, chunk: Chunk) -> WrittenChunk:
+    def _written(self, chunk: Chunk, stopped: Callable[[], bool] = lambda: False) -> WrittenChunk:
         if self._source is None:
             raise LookupError(f"no segment holds the requests of {chunk.tag}")
-        return write(self._source.session, chunk, self._source.spool)
+        return write(self._source.session, chunk, self._source.spool, stopped)
 
     def _close_if_written(self) -> None:
         if self._first_unwritten() is None:

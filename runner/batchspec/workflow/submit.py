@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from batchspec.api.port import ApiFailure, Batch, FailureKind
 from batchspec.crashpoints import reached
-from batchspec.errors import EnvironmentFailure
+from batchspec.errors import EnvironmentFailure, StateFailure
 from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
 from batchspec.records import frozen
 from batchspec.spec.headers import Headers
@@ -65,8 +65,9 @@ class Order:
     headers: Headers
     behind: tuple[Unsent, ...] = ()
     """What is to be sent after it."""
-    meanwhile: Callable[[], AbstractContextManager[None]]
-    """What is done while the chunk is sent, and has ended when `submit` returns."""
+    meanwhile: Callable[[], AbstractContextManager[Callable[[], bool]]]
+    """What is done while the chunk is sent, and has ended when `submit` returns; yields how to stop
+    it, which gives the room it took on the disk back, and says whether it was at work."""
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -86,8 +87,8 @@ def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None,
     worker.ledger.keep_ballast()
     worker.ledger.prepare(_intent(worker, order), claims(chunk))
     # The answer is recorded inside, before anything else is waited for.
-    with order.meanwhile():
-        return (yield from _send(worker, order, sight))
+    with order.meanwhile() as stop:
+        return (yield from _send(worker, order, sight, stop))
 
 
 def _intent(worker: Worker, order: Order) -> Submission:
@@ -107,7 +108,9 @@ def _intent(worker: Worker, order: Order) -> Submission:
     )
 
 
-def _send(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
+def _send(
+    worker: Worker, order: Order, sight: Sight, stop: Callable[[], bool]
+) -> Generator[Event, None, Sent]:
     """Make the create call of a prepared submission, again while provably nothing was made."""
     clock, chunk = worker.session.clock, order.chunk
     pauses = worker.session.waits.backoffs()
@@ -128,7 +131,7 @@ def _send(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, 
         except Stalled as stalled:
             yield Notice(message=stalled.message)
         else:
-            return (yield from _bound(worker, order, batch))
+            return (yield from _bound(worker, order, batch, stop))
         before, sight = sight, (yield from look(worker))
         if _appeared(worker, chunk, before, sight):
             worker.ledger.release(chunk.tag, SubmissionState.ABANDONED, "refused")
@@ -219,7 +222,9 @@ def _refused(worker: Worker, order: Order, failure: ApiFailure) -> Sent | None:
     raise as_failure(failure, "creating a batch") from failure
 
 
-def _bound(worker: Worker, order: Order, batch: Batch) -> Generator[Event, None, Sent]:
+def _bound(
+    worker: Worker, order: Order, batch: Batch, stop: Callable[[], bool]
+) -> Generator[Event, None, Sent]:
     chunk = order.chunk
     if batch.counts.total != chunk.requests:
         why = f"the answer speaks of {batch.counts.total} requests instead of {chunk.requests}"
@@ -234,6 +239,12 @@ def _bound(worker: Worker, order: Order, batch: Batch) -> Generator[Event, None,
         requests=chunk.requests,
         items=None if chunk.share is None else chunk.share.items,
     )
-    worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
+    try:
+        worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
+    except StateFailure:
+        # On a full disk the segment that is written meanwhile may have taken the ledger's room.
+        if not stop():
+            raise
+        worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
     worker.note_serial()
     return Sent.BOUND

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,28 @@ def test_a_folder_that_cannot_be_written_is_a_disk_failure(tmp_path: Path) -> No
     (tmp_path / "segments").write_text("in the way")
     with pytest.raises(DiskFailure, match="segment"):
         FolderSegments(tmp_path / "segments").write("req", LINES[:3])
+
+
+def test_lines_that_end_in_an_error_leave_nothing(tmp_path: Path) -> None:
+    """What was written of them takes no room on a disk that may be full."""
+
+    def broken() -> Iterator[bytes]:
+        yield from LINES
+        raise KeyboardInterrupt
+
+    segments = FolderSegments(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        segments.write("req", broken())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+    """Segments stay, and so does what somebody is writing now."""
+    segments = FolderSegments(tmp_path)
+    name = segments.write("req", LINES)
+    left, now = tmp_path / ".req-1.part", tmp_path / ".res-2.part"
+    for path in (left, now):
+        path.write_bytes(b"half")
+    os.utime(left, (1_000_000, 1_000_000))
+    segments.sweep(dt.datetime.fromtimestamp(2_000_000, dt.UTC))
+    assert set(tmp_path.iterdir()) == {now, segments.path(name)}

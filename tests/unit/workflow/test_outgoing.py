@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -119,15 +120,75 @@ def test_what_cannot_be_written_ahead_is_told_when_it_is_next(session: Session) 
         calls.clear()
 
 
-def test_an_interrupted_call_waits_for_the_segment(session: Session) -> None:
-    """Nothing is at work any more when the exception goes on."""
+def big_queue(session: Session) -> Outgoing:
+    """Return a call that was taken already, and one whose segment takes a while to write."""
+    spool = Spool(session.spool_path("triage"))
+    params = b'{"n":"%b"}' % (b"x" * 2000)
+    asks = [(n, spool.append(params)) for n in range(200)]
+    spool.rest()
+    ask = [pack_ask(digest(n), 1, offset) for n, offset in asks]
+    sizes = [1, 100_000]
+    return Outgoing(
+        [
+            Chunk(
+                tag=new_tag(session),
+                requests=size,
+                bytes=body_size(size, size * entry_size(len(params), 1)),
+                asks=b"".join(ask[n % 200] for n in range(size)),
+                usd_most=None,
+            )
+            for size in sizes
+        ],
+        Source(session=session, spool=spool),
+    )
+
+
+def wait_for_part(session: Session) -> None:
+    """Wait until a segment is being written."""
+    waited = 0
+    while not list((session.state_dir / "segments").glob(".req-*.part")) and waited < 3000:
+        time.sleep(0.001)
+        waited += 1
+
+
+def test_an_interrupted_call_stops_the_segment(session: Session) -> None:
+    """Nothing is at work any more when the exception goes on, and nothing half-written is left."""
     with session:
-        calls = queue(session, [1, 1])
-        with pytest.raises(KeyboardInterrupt), calls.writing_ahead():
+        calls = big_queue(session)
+        calls.take()
+        with contextlib.suppress(KeyboardInterrupt), calls.writing_ahead():
+            wait_for_part(session)
             raise KeyboardInterrupt
         assert not any(thread.name.startswith("write") for thread in threading.enumerate())
+        assert len(list((session.state_dir / "segments").iterdir())) == 1
         calls.clear()
         assert not list(session.scratch.glob("*.spool"))
+
+
+def test_a_stopped_segment_gives_its_room_back_and_is_written_later(session: Session) -> None:
+    """Whoever needs the room has it when `stop` returns; the call itself is not lost."""
+    with session:
+        calls = big_queue(session)
+        calls.take()
+        with calls.writing_ahead() as stop:
+            wait_for_part(session)
+            assert stop()
+            assert len(list((session.state_dir / "segments").iterdir())) == 1
+        assert len(sent(session, calls.take())) == 100_000
+
+
+def test_nothing_is_stopped_where_nothing_is_written(session: Session) -> None:
+    """A segment that is whole stays, and one that is not there takes no room."""
+    with session:
+        calls = queue(session, [1, 1])
+        calls.take()
+        with calls.writing_ahead() as stop:
+            while len(session.segments.names()) < 2:
+                time.sleep(0.001)
+            assert not stop()
+        calls.take()
+        with calls.writing_ahead() as stop:
+            assert not stop()
 
 
 def test_halves_go_before_a_call_that_is_written_ahead(session: Session) -> None:
