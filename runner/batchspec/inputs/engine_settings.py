@@ -10,6 +10,8 @@ from typing import Final
 from batchspec.errors import EnvironmentFailure
 from batchspec.inputs.columns import escape_glob, quote_literal
 
+STREAMED: Final = "SET streaming_buffer_size = '1MB'"
+"""How far a streamed result may run ahead of its reader; each cursor has DuckDB's own 10 MB."""
 UNSOUND: Final = "type_pushdown"
 """An optimizer. With it, ``n::VARCHAR`` of a CSV column is the file's text (``1.10``) rather than
 the value's (``1.1``), and a value that does not fit its column goes unnoticed."""
@@ -60,7 +62,7 @@ def settings(folders: Sequence[Path], scratch: Path, memory_mb: int, threads: in
         "SET allow_persistent_secrets = false",
         "SET GLOBAL python_enable_replacements = false",
         # The engine itself needs them; author SQL cannot SET anything.
-        "SET allowed_configs = ['disabled_optimizers', 'memory_limit']",
+        "SET allowed_configs = ['disabled_optimizers', 'memory_limit', 'streaming_buffer_size']",
         f"SET GLOBAL disabled_optimizers = '{UNSOUND}'",
         "SET enable_external_access = false",
         "SET lock_configuration = true",

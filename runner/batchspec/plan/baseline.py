@@ -122,7 +122,7 @@ def write_baseline(
         paths.items.parent.mkdir(parents=True, exist_ok=True)
         engine.execute(
             f"COPY ({select}) TO {quote_literal(str(temporary))} (FORMAT parquet, "
-            "COMPRESSION snappy, ROW_GROUP_SIZE 122880)"
+            "COMPRESSION snappy, ROW_GROUP_SIZE 40960)"
         )
         digest, size = file_sha256(temporary), temporary.stat().st_size
         publish(temporary, paths.items, size=size)

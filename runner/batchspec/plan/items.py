@@ -176,11 +176,11 @@ class ItemTable:
         """
         if self.same is not None:
             return self.same.inputs
-        batches = self.engine.batches(
+        blocks = self.engine.blocks(
             f"SELECT d FROM (SELECT {self.keys}, unhex({_LEAF}) AS d FROM {self.relation})"
             f" ORDER BY {self.keys}"
         )
-        return merkle_top(b"".join(batch.column(0).to_pylist()) for batch in batches)
+        return merkle_top(b"".join([leaf for (leaf,) in block]) for block in blocks)
 
     def write_baseline(self, paths: BaselinePaths) -> None:
         """Keep the items as what the next plan is compared with.

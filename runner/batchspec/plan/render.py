@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from batchspec.inputs.tables import SAMPLE, Row
 from batchspec.plan.estimate import estimate_chars
@@ -17,30 +17,16 @@ from batchspec.prompt.contents import measure
 from batchspec.prompt.request import Group, ItemError
 from batchspec.spec.model import Spec
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-CHUNK = 8192
-"""Rendered rows held in memory at a time."""
+CHUNK = 1024
+"""Rendered rows held in memory at a time; more take more memory and no less time."""
 MAX_CAUSES = 20
 """So many different failures of rendering are told; further ones are counted."""
 SAMPLES = 3
 """So many items are named for each of them."""
-COLUMNS = {
-    "key_json": "VARCHAR",
-    "row_digest": "BLOB",
-    "hash": "BLOB",
-    "bytes": "UINTEGER",
-    "chars": "UINTEGER",
-    "spot": "BIGINT",
-    "prefix": "BLOB",
-    "marked": "UINTEGER",
-    "images": "UINTEGER",
-    "documents": "UINTEGER",
-}
-"""What is kept of a rendered row, with DuckDB's types; ``spot`` is its offset in the spool,
-``prefix`` what it shares with others behind a cache breakpoint, or NULL, ``marked`` the characters
-of that, and ``images`` and ``documents`` count its files of unknown size."""
+Rendered = tuple[JsonKey, bytes, bytes, int, int, int, bytes, int, int, int]
+"""A rendered row: key, row digest, request hash, bytes, characters, offset in the spool or -1,
+digest of what it shares with others behind a cache breakpoint or nothing, the characters of that,
+and its images and documents of unknown size."""
 
 
 class Renders(Protocol):
@@ -143,12 +129,11 @@ class RenderJob:
     uncounted: int = 0
     """Items that failed for causes beyond `MAX_CAUSES`."""
 
-    def chunks(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
-        """Yield record batches of `COLUMNS` for the rows that can be rendered."""
+    def chunks(self, rows: Iterable[Row]) -> Iterator[list[Rendered]]:
+        """Yield those rows that can be rendered, at most `CHUNK` at a time."""
         plain = RequestHasher(self.renderer.identity)
         copies = {n: RequestHasher(self.renderer.identity, n) for n in range(2, self.samples + 1)}
-        columns: tuple[list[object], ...] = tuple([] for _ in COLUMNS)
-        keys, digests, hashes, lengths, chars, spots, prefixes, marked, images, documents = columns
+        chunk: list[Rendered] = []
         uploaded, per_token = self.uploaded, self.renderer.chars_per_token
         page_tokens = self.renderer.page_tokens
         for row in rows:
@@ -160,22 +145,27 @@ class RenderJob:
             measured = measure(
                 request, uploaded=uploaded, per_token=per_token, page_tokens=page_tokens
             )
-            keys.append(row.key_json)
-            digests.append(row.digest)
             hasher = copies.get(row.values[SAMPLE.name], plain) if copies else plain
-            hashes.append(hasher.digest(measured.identity))
-            lengths.append(measured.length)
-            chars.append(estimate_chars(measured.text) + measured.chars)
-            spots.append(-1 if self.spool is None else self.spool.append(request))
             group = self.renderer.group(row.values)
-            prefixes.append(None if group is None else group.digest)
-            marked.append(0 if group is None else group.chars)
-            images.append(measured.unsized.images)
-            documents.append(measured.unsized.documents)
-            if len(keys) == CHUNK:
-                yield self._chunk(columns)
-        if keys:
-            yield self._chunk(columns)
+            chunk.append(
+                (
+                    row.key_json,
+                    row.digest,
+                    hasher.digest(measured.identity),
+                    measured.length,
+                    estimate_chars(measured.text) + measured.chars,
+                    -1 if self.spool is None else self.spool.append(request),
+                    b"" if group is None else group.digest,
+                    0 if group is None else group.chars,
+                    measured.unsized.images,
+                    measured.unsized.documents,
+                )
+            )
+            if len(chunk) == CHUNK:
+                yield self._counted(chunk)
+                chunk = []
+        if chunk:
+            yield self._counted(chunk)
 
     def problems(self) -> tuple[Problem, ...]:
         """Return what went wrong: one problem for each cause, with its place in the spec."""
@@ -207,26 +197,10 @@ class RenderJob:
             return
         self.causes.setdefault(group, _Cause(detail=error.detail)).add(key)
 
-    def _chunk(self, columns: tuple[list[object], ...]) -> pa.RecordBatch:
-        # A plan without changes never comes here, and so does not pay for the import.
-        import pyarrow as pa  # noqa: PLC0415
-
-        types = {
-            "VARCHAR": pa.string(),
-            "BLOB": pa.binary(),
-            "UINTEGER": pa.uint32(),
-            "BIGINT": pa.int64(),
-        }
-        arrays = [
-            pa.array(values, types[kind])
-            for values, kind in zip(columns, COLUMNS.values(), strict=True)
-        ]
-        batch = pa.RecordBatch.from_arrays(arrays, names=list(COLUMNS))
-        self.done += len(columns[0])
+    def _counted(self, chunk: list[Rendered]) -> list[Rendered]:
+        self.done += len(chunk)
         self.on_progress(self.done)
-        for values in columns:
-            values.clear()
-        return batch
+        return chunk
 
 
 def sample_of(row: Row, spec: Spec) -> int | None:

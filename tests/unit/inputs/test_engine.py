@@ -117,14 +117,21 @@ def test_a_stream_survives_other_statements(engine: Engine) -> None:
     assert [first[0], *rest] == list(range(20000))
 
 
-def test_batches_and_tables_pass_through_arrow(engine: Engine) -> None:
-    """What is registered and appended comes back in record batches of the size asked for."""
-    table = pa.table({"a": list(range(10)), "b": ["x"] * 10})
-    engine.register("t", table)
+def test_tables_pass_through_arrow(engine: Engine) -> None:
+    """What is registered and appended comes back, by column name."""
+    engine.register("t", pa.table({"a": list(range(10)), "b": ["x"] * 10}))
     engine.append("t", pa.table({"b": ["y"], "a": [10]}))
-    batches = list(engine.batches("SELECT * FROM t ORDER BY a", size=4))
-    assert [batch.num_rows for batch in batches] == [4, 4, 3]
-    assert pa.Table.from_batches(batches).column("b").to_pylist() == ["x"] * 10 + ["y"]
+    assert list(engine.rows("SELECT a, b FROM t ORDER BY a")) == [
+        *((number, "x") for number in range(10)),
+        (10, "y"),
+    ]
+
+
+def test_blocks_are_the_rows_in_pieces(shared: Engine) -> None:
+    """Each holds so many rows that little time goes into pieces, and none is too large."""
+    blocks = list(shared.blocks("SELECT * FROM range(3000) ORDER BY 1"))
+    assert [len(block) for block in blocks] == [1024, 1024, 952]
+    assert [row for block in blocks for (row,) in block] == list(range(3000))
 
 
 def test_registering_again_replaces(engine: Engine) -> None:
