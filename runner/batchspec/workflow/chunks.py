@@ -21,6 +21,7 @@ from batchspec.records import frozen
 from batchspec.spec.model import BatchLimits
 from batchspec.state.ledger import Claim
 from batchspec.workflow.context import Session
+from batchspec.workflow.sentids import keep_ids, kept_ids, sweep_ids
 
 _HEAD, _TAIL = b'{"requests":[', b"]}"
 _ID_START = len(b'{"custom_id":"')
@@ -113,7 +114,7 @@ def write(
                 has_contents = has_contents or MARK in params
                 yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)
 
-    segment = session.segments.write("req", lines())
+    segment = _store(session, lines())
     return WrittenChunk(
         tag=chunk.tag,
         requests=chunk.requests,
@@ -162,10 +163,31 @@ def _pieces(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 def ids(session: Session, segment: str) -> Iterator[str]:
     """Yield the custom_ids of a request segment, in order."""
+    kept = kept_ids(session, segment)
+    if kept is not None:
+        yield from kept
+        return
     for block in session.segments.blocks(segment):
         lines = block.removesuffix(b"\n").split(b"\n")
-        found = [line[_ID_START : line.index(b'"', _ID_START)] for line in lines]
-        yield from b"\n".join(found).decode().split("\n")
+        yield from b"\n".join(map(_id, lines)).decode().split("\n")
+
+
+def _store(session: Session, lines: Iterable[bytes]) -> str:
+    """Write a request segment, and its ids beside it."""
+    found: list[bytes] = []
+
+    def seen() -> Iterator[bytes]:
+        for line in lines:
+            found.append(_id(line))
+            yield line
+
+    segment = session.segments.write("req", seen())
+    keep_ids(session, segment, found)
+    return segment
+
+
+def _id(line: bytes) -> bytes:
+    return line[_ID_START : line.index(b'"', _ID_START)]
 
 
 _ASK = struct.Struct(">17sHq")
@@ -223,7 +245,7 @@ def _rewritten(
             size += len(line)
             yield line.replace(old, new, 1)
 
-    segment = session.segments.write("req", renamed())
+    segment = _store(session, renamed())
     most = None if chunk.usd_most is None else chunk.usd_most * count / chunk.requests
     return WrittenChunk(
         tag=tag, segment=segment, requests=count, bytes=size, asks=asks, usd_most=most
@@ -243,12 +265,19 @@ def refilled(
             size += len(new)
             yield new
 
-    segment = session.segments.write("req", changed())
+    segment = _store(session, changed())
     return replace(chunk, segment=segment, bytes=size, has_contents=False)
 
 
-def sweep(session: Session, kept: Collection[str]) -> None:
-    """Remove what a crash left: request segments that no submission names, and unfinished files."""
+def sweep(session: Session, kept: Collection[str], waiting: Collection[str]) -> None:
+    """Remove what a crash left.
+
+    Args:
+        session: The session, which holds the lease.
+        kept: Segments that submissions name; other request segments go.
+        waiting: Those of submissions that are not collected; the ids of others go.
+    """
+    sweep_ids(session, waiting)
     session.segments.sweep(session.clock.now() - UNTOUCHED)
     for name in session.segments.names_here():
         if name.startswith("req-") and name not in kept:

@@ -19,6 +19,7 @@ from batchspec.workflow.chunks import ids
 from batchspec.workflow.derive import Derivation, derive
 from batchspec.workflow.download import Answers, download
 from batchspec.workflow.patience import as_failure
+from batchspec.workflow.sentids import forget_ids
 from batchspec.workflow.worker import Worker
 
 ANSWERED = frozenset((Outcome.SUCCEEDED, Outcome.UNCHECKED))
@@ -50,6 +51,8 @@ def _settle(
     verdicts += _missing(answers)
     settled = worker.ledger.collect(submission.tag, segment, verdicts)
     answers.discard()
+    if submission.segment is not None:
+        forget_ids(worker.session, submission.segment)
     outcomes: dict[Outcome, int] = Counter(verdict.outcome for verdict in verdicts)
     answered = sum(outcomes.get(outcome, 0) for outcome in ANSWERED)
     if not settled == len(verdicts) == submission.requests:

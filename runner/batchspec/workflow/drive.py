@@ -35,7 +35,7 @@ FAILED_CREATES = 3
 REST = 20
 """While there is more to send, batches are looked at again after so many times as long as the last
 look took: a server that is busy taking in requests answers slowly."""
-ONE_BY_ONE = 20
+ONE_BY_ONE = 3
 """Up to so many open batches are retrieved one by one; more are read from the listing."""
 
 
