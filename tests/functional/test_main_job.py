@@ -295,5 +295,26 @@ def test_many_batches_are_sent_without_a_look_after_each(
     done = folder.batchspec("run", "--detach")
     assert done.code == 0, done.err
     assert len(server.probe.batches()) == 8
-    # One look at each, when everything is sent.
-    assert len(server.probe.calls("retrieve")) == 8
+    # A look at the workspace before each, and one at all of them when everything is sent.
+    assert len(server.probe.calls("list")) == 9
+    assert server.probe.calls("retrieve") == []
+
+
+def test_what_was_sent_is_told_by_the_cache_until_it_is_collected(
+    project: MakeProject, emulator: MakeEmulator
+) -> None:
+    """The ids of requests wait in small files for the answers, which are the same without them."""
+    folder, server = project(), emulator(stepped=True, delay_seconds=60.0)
+    folder.environ["ANTHROPIC_BASE_URL"] = server.base_url
+    folder.environ["ANTHROPIC_API_KEY"] = "canary-key-of-a-test"
+    folder.write("data/tickets.csv", ROWS)
+    folder.write("specs/triage.yaml", SPEC + "batch: {max_requests: 3}\n")
+    assert folder.batchspec("run", "--detach").code == 0
+    kept = sorted((folder.root / ".batchspec").rglob("*.ids"))
+    assert len(kept) == len(server.probe.batches())
+    kept[0].unlink()
+    kept[1].write_text("damaged")
+    server.probe.advance(600)
+    assert folder.batchspec("collect").code == 0
+    assert not list((folder.root / ".batchspec").rglob("*.ids"))
+    assert "Nothing to submit." in folder.batchspec("plan").out

@@ -17,7 +17,7 @@ TYPE_CHECKING = False  # `typing` itself would be a tenth of the time that `--he
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-    from typing import NoReturn
+    from typing import NoReturn, TextIO
 
     from batchspec.cli.result import Result
 
@@ -48,11 +48,17 @@ def _open_streams() -> None:
     A file that is opened later, such as the ledger, would get the number of a standard stream, and
     what is said would be written into it.
     """
+    if sys.stdin and sys.stdout and sys.stderr:
+        return
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
-    sys.stdout = sys.stdout or open(STDOUT, "w", encoding="utf-8")  # noqa: SIM115
-    sys.stderr = sys.stderr or open(STDERR, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or _silent(STDOUT)
+    sys.stderr = sys.stderr or _silent(STDERR)
+
+
+def _silent(descriptor: int) -> TextIO:
+    return open(descriptor, "w", encoding="utf-8", errors="backslashreplace")
 
 
 def entry() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +17,8 @@ from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.inputs.engine import Engine, quote_literal
 from batchspec.records import frozen
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 FORMAT_VERSION = 3
 """In version 1 row digests had another form, and version 2 had no digest of the items."""
 
@@ -82,23 +85,28 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
             rows=int(meta["rows"]),
             inputs=str(meta["inputs"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, *_UNREADABLE):
         return None
 
 
 def items_digest(sidecar: bytes) -> str | None:
-    """Return the SHA-256 of the Parquet file that a sidecar of this version describes, or None."""
+    """Return the SHA-256 of the Parquet file that a sidecar of this version describes, or None.
+
+    A team's store may hold anything, and the digest becomes part of a name.
+    """
     try:
-        return str(_opened(sidecar)["sha256"])
-    except (ValueError, TypeError, KeyError, AttributeError):
+        found = str(_opened(sidecar)["sha256"])
+    except _UNREADABLE:
         return None
+    return found if _SHA256.fullmatch(found) else None
 
 
 def _opened(sidecar: bytes) -> dict[str, Any]:
     """Return what a sidecar says.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: It is damaged, or of another version.
+        ValueError, TypeError, KeyError, AttributeError, RecursionError: It is damaged, or of
+            another version.
     """
     meta: dict[str, Any] = json.loads(sidecar)
     if meta["format_version"] != FORMAT_VERSION or meta.pop("seal") != seal(meta):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from batchspec.durable import disk_errors
+from batchspec.durable import disk_errors, write_all
 from batchspec.inputs.columns import quote_literal
 from batchspec.inputs.engine import Engine
 from batchspec.plan.render import Rendered
@@ -46,15 +46,13 @@ def keep_rendered(engine: Engine, relation: str, chunks: Iterable[list[Rendered]
     path = engine.scratch / f"{relation}.tsv"
     longest = 0
     with disk_errors("keep rendered items"):
-        file = path.open("wb")
+        file = path.open("wb", buffering=0)
     with file:
         for chunk in chunks:
             lines = [_line(row).encode() for row in chunk]
             longest = max(longest, max(map(len, lines), default=0))
             with disk_errors("keep rendered items"):
-                file.writelines(lines)
-        with disk_errors("keep rendered items"):
-            file.flush()
+                write_all(file.fileno(), b"".join(lines))
     if not longest:
         no_rendered(engine, relation)
         return

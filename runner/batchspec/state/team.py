@@ -33,6 +33,7 @@ class Team:
     namespace: str
     environ: Mapping[str, str]
     _objects: Objects | None = field(default=None, init=False)
+    _segments: dict[Path, SharedSegments] = field(default_factory=dict, init=False)
 
     @property
     def address(self) -> Address:
@@ -57,9 +58,11 @@ class Team:
         return self._objects
 
     def segments(self, cache: Path) -> SharedSegments:
-        """Return the segments, with copies in a local folder."""
-        limit = self.settings.cache_mb * MEGABYTE
-        return SharedSegments(FolderSegments(cache), self.objects(), limit)
+        """Return the segments, with copies in a local folder; the same for all threads."""
+        if cache not in self._segments:
+            limit = self.settings.cache_mb * MEGABYTE
+            self._segments[cache] = SharedSegments(FolderSegments(cache), self.objects(), limit)
+        return self._segments[cache]
 
     def reader(self, clock: Clock, randomness: Callable[[int], bytes]) -> SharedReader | None:
         """Open the ledger for reading; None when nobody has made it yet."""

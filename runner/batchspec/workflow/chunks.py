@@ -105,11 +105,11 @@ def write(
         nonlocal has_contents
         iterator, read = _ASK.iter_unpack(chunk.asks), spool.read
         while block := list(itertools.islice(iterator, _BLOCK)):
-            if stopped():
-                raise Stopped
             digests, attempts, offsets = zip(*block, strict=True)
             stems = id_stems(space, digests, chunk.tag)
             for stem, attempt, offset in zip(stems, attempts, offsets, strict=True):
+                if stopped():
+                    raise Stopped
                 params = read(offset)
                 has_contents = has_contents or MARK in params
                 yield b'{"custom_id":"%b%d","params":%b}' % (stem, attempt, params)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from batchspec.errors import EnvironmentFailure
 from batchspec.plan.questions import Spool
 from batchspec.records import frozen
 from batchspec.workflow.chunks import Chunk, WrittenChunk, write
@@ -82,8 +83,8 @@ class Outgoing:
         wrong with the segment goes wrong again, and is raised, when its call is the next.
 
         Yields:
-            What stops the writing, waits until nothing is left of it, and tells whether there was
-            anything to stop.
+            What gives the room on the disk back that the segment takes, and tells whether there is
+            one; its call stays in the queue.
         """
         at = self._first_unwritten()
         if at is None:
@@ -92,21 +93,31 @@ class Outgoing:
         # Plans import this room and send nothing; it brings logging along.
         from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415
 
-        stopped = threading.Event()
-        with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
-            ahead = pool.submit(self._written, self._chunks[at], stopped.is_set)
+        stopped, unwanted = threading.Event(), False
+        pool = ThreadPoolExecutor(1, thread_name_prefix="write")
+        ahead = pool.submit(self._written, self._chunks[at], stopped.is_set)
 
-            def stop() -> bool:
-                stopped.set()
-                wait([ahead])
-                return ahead.exception() is not None
+        def give_back() -> bool:
+            nonlocal unwanted
+            stopped.set()
+            wait([ahead])
+            if ahead.exception() is None and not unwanted:
+                unwanted = True
+                self._discard(ahead.result())
+            return True
 
-            try:
-                yield stop
-            except BaseException:
-                stopped.set()
-                raise
-        if ahead.exception() is None:
+        # The result is waited for, not the thread: a signal that interrupts `Thread.join` makes
+        # Python 3.11 take a thread that is at work for one that has ended.
+        try:
+            yield give_back
+            wait([ahead])
+        except BaseException:
+            stopped.set()
+            wait([ahead])
+            raise
+        finally:
+            pool.shutdown()
+        if ahead.exception() is None and not unwanted:
             self._chunks[at] = ahead.result()
             self._close_if_written()
 
@@ -123,6 +134,11 @@ class Outgoing:
         if self._source is None:
             raise LookupError(f"no segment holds the requests of {chunk.tag}")
         return write(self._source.session, chunk, self._source.spool, stopped)
+
+    def _discard(self, chunk: WrittenChunk) -> None:
+        if self._source is not None:
+            with suppress(EnvironmentFailure):
+                self._source.session.segments.discard(chunk.segment)
 
     def _close_if_written(self) -> None:
         if self._first_unwritten() is None:

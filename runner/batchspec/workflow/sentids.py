@@ -22,9 +22,11 @@ def keep_ids(session: Session, segment: str, ids: Iterable[bytes]) -> None:
     """Keep the ids of a segment, unless the disk refuses."""
     text = b"\n".join(ids)
     path = _path(session, segment)
-    with contextlib.suppress(OSError):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(sha256(text).hexdigest().encode() + b"\n" + text)
+    except OSError:
+        forget_ids(session, segment)  # half of a file takes room on a disk that is full
 
 
 def kept_ids(session: Session, segment: str) -> list[str] | None:

@@ -17,7 +17,7 @@ from batchspec.errors import EnvironmentFailure, StateFailure
 from batchspec.events import Event, Notice, Submitted, Uncertain, Uploading, Waiting
 from batchspec.records import frozen
 from batchspec.spec.headers import Headers
-from batchspec.state.ledger import Armed
+from batchspec.state.ledger import Armed, Fenced
 from batchspec.state.model import Submission, SubmissionState
 from batchspec.state.parts import Part, Unsent
 from batchspec.workflow.chunks import WrittenChunk, body, claims
@@ -66,8 +66,8 @@ class Order:
     behind: tuple[Unsent, ...] = ()
     """What is to be sent after it."""
     meanwhile: Callable[[], AbstractContextManager[Callable[[], bool]]]
-    """What is done while the chunk is sent, and has ended when `submit` returns; yields how to stop
-    it, which gives the room it took on the disk back, and says whether it was at work."""
+    """What is done while the chunk is sent, and has ended when `submit` returns; yields what gives
+    the room on the disk back that it takes, and tells whether it takes any."""
 
 
 def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None, Sent]:
@@ -87,8 +87,8 @@ def submit(worker: Worker, order: Order, sight: Sight) -> Generator[Event, None,
     worker.ledger.keep_ballast()
     worker.ledger.prepare(_intent(worker, order), claims(chunk))
     # The answer is recorded inside, before anything else is waited for.
-    with order.meanwhile() as stop:
-        return (yield from _send(worker, order, sight, stop))
+    with order.meanwhile() as give_back:
+        return (yield from _send(worker, order, sight, give_back))
 
 
 def _intent(worker: Worker, order: Order) -> Submission:
@@ -109,7 +109,7 @@ def _intent(worker: Worker, order: Order) -> Submission:
 
 
 def _send(
-    worker: Worker, order: Order, sight: Sight, stop: Callable[[], bool]
+    worker: Worker, order: Order, sight: Sight, give_back: Callable[[], bool]
 ) -> Generator[Event, None, Sent]:
     """Make the create call of a prepared submission, again while provably nothing was made."""
     clock, chunk = worker.session.clock, order.chunk
@@ -131,7 +131,7 @@ def _send(
         except Stalled as stalled:
             yield Notice(message=stalled.message)
         else:
-            return (yield from _bound(worker, order, batch, stop))
+            return (yield from _bound(worker, order, batch, give_back))
         before, sight = sight, (yield from look(worker))
         if _appeared(worker, chunk, before, sight):
             worker.ledger.release(chunk.tag, SubmissionState.ABANDONED, "refused")
@@ -223,7 +223,7 @@ def _refused(worker: Worker, order: Order, failure: ApiFailure) -> Sent | None:
 
 
 def _bound(
-    worker: Worker, order: Order, batch: Batch, stop: Callable[[], bool]
+    worker: Worker, order: Order, batch: Batch, give_back: Callable[[], bool]
 ) -> Generator[Event, None, Sent]:
     chunk = order.chunk
     if batch.counts.total != chunk.requests:
@@ -241,9 +241,11 @@ def _bound(
     )
     try:
         worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
+    except Fenced:
+        raise
     except StateFailure:
         # On a full disk the segment that is written meanwhile may have taken the ledger's room.
-        if not stop():
+        if not give_back():
             raise
         worker.ledger.bind(chunk.tag, batch.id, batch.created_at)
     worker.note_serial()

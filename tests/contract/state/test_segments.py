@@ -126,6 +126,16 @@ def test_copies_are_bounded(make_team: Callable[..., Team | None], tmp_path: Pat
     assert list(segments.lines(names[0])) == noise[0::4]
 
 
+def test_all_threads_have_the_same_copies(
+    make_team: Callable[..., Team | None], tmp_path: Path
+) -> None:
+    """What one of them has not uploaded yet, another does not delete to make room."""
+    team = make_team()
+    if team is None:
+        pytest.skip("a local state has no copies")
+    assert team.segments(tmp_path / "copies") is team.segments(tmp_path / "copies")
+
+
 def test_a_note_comes_back(shared: Place) -> None:
     """The note beside the segments is no segment."""
     assert shared.team is not None

@@ -87,5 +87,7 @@ def test_the_types_are_those_of_an_empty_one(engine: Engine) -> None:
 def test_a_disk_that_refuses_is_told(engine: Engine) -> None:
     """The failure says what was being kept."""
     (engine.scratch / "seen.tsv").mkdir()
-    with pytest.raises(DiskFailure, match="keep rendered items"):
-        keep_rendered(engine, "seen", [[row('"a"')]])
+    (engine.scratch / "full.tsv").symlink_to("/dev/full")
+    for name in ("seen", "full"):
+        with pytest.raises(DiskFailure, match="keep rendered items"):
+            keep_rendered(engine, name, [[row('"a"')]])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -18,6 +20,7 @@ from batchspec.spec.project import load_project
 from batchspec.workflow.chunks import Chunk, WrittenChunk, claims, halves, new_tag, pack_ask
 from batchspec.workflow.context import Session
 from batchspec.workflow.outgoing import Outgoing, Source
+from batchspec.workflow.sentids import kept_ids
 
 
 @pytest.fixture
@@ -82,6 +85,10 @@ def test_calls_are_taken_in_order_whether_written_ahead_or_not(session: Session)
         assert sent(session, first) == wanted(session, first, range(2))
         assert sent(session, second) == wanted(session, second, range(2, 5))
         assert sent(session, third) == wanted(session, third, range(5, 6))
+        for chunk in (first, second, third):
+            assert kept_ids(session, chunk.segment) == [
+                json.loads(line)["custom_id"] for line in sent(session, chunk)
+            ]
         assert [list(claims(chunk)) for chunk in (first, third)] == [
             [(digest(0)[:16], 1), (digest(1)[:16], 1)],
             [(digest(5)[:16], 1)],
@@ -151,44 +158,71 @@ def wait_for_part(session: Session) -> None:
         waited += 1
 
 
+def interrupt_while_written(session: Session) -> None:
+    """Wait until a segment is being written, and be interrupted."""
+    wait_for_part(session)
+    raise KeyboardInterrupt
+
+
+def interrupt_soon(session: Session) -> None:
+    """Be interrupted a moment after a segment began to be written."""
+    wait_for_part(session)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
 def test_an_interrupted_call_stops_the_segment(session: Session) -> None:
     """Nothing is at work any more when the exception goes on, and nothing half-written is left."""
     with session:
         calls = big_queue(session)
         calls.take()
-        with contextlib.suppress(KeyboardInterrupt), calls.writing_ahead():
-            wait_for_part(session)
-            raise KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt), calls.writing_ahead():
+            interrupt_while_written(session)
         assert not any(thread.name.startswith("write") for thread in threading.enumerate())
         assert len(list((session.state_dir / "segments").iterdir())) == 1
         calls.clear()
         assert not list(session.scratch.glob("*.spool"))
 
 
-def test_a_stopped_segment_gives_its_room_back_and_is_written_later(session: Session) -> None:
-    """Whoever needs the room has it when `stop` returns; the call itself is not lost."""
+def test_an_interrupt_after_the_call_stops_the_segment_too(session: Session) -> None:
+    """The call is done, and its segment is all that is waited for."""
     with session:
         calls = big_queue(session)
         calls.take()
-        with calls.writing_ahead() as stop:
+        with pytest.raises(KeyboardInterrupt), calls.writing_ahead():
+            interrupt_soon(session)
+        assert not any(thread.name.startswith("write") for thread in threading.enumerate())
+        assert len(list((session.state_dir / "segments").iterdir())) == 1
+        calls.clear()
+
+
+def test_a_segment_at_work_gives_its_room_back_and_is_written_later(session: Session) -> None:
+    """Whoever needs the room has it; the call itself is not lost."""
+    with session:
+        calls = big_queue(session)
+        calls.take()
+        with calls.writing_ahead() as give_back:
             wait_for_part(session)
-            assert stop()
+            assert give_back()
             assert len(list((session.state_dir / "segments").iterdir())) == 1
         assert len(sent(session, calls.take())) == 100_000
 
 
-def test_nothing_is_stopped_where_nothing_is_written(session: Session) -> None:
-    """A segment that is whole stays, and one that is not there takes no room."""
+def test_a_whole_segment_gives_its_room_back_and_is_written_again(session: Session) -> None:
+    """It was written for nothing; what it asks is asked all the same, once."""
     with session:
-        calls = queue(session, [1, 1])
+        calls = queue(session, [1, 2])
         calls.take()
-        with calls.writing_ahead() as stop:
+        with calls.writing_ahead() as give_back:
             while len(session.segments.names()) < 2:
                 time.sleep(0.001)
-            assert not stop()
-        calls.take()
-        with calls.writing_ahead() as stop:
-            assert not stop()
+            assert give_back()
+            assert give_back()
+            assert len(session.segments.names()) == 1
+        chunk = calls.take()
+        assert sent(session, chunk) == wanted(session, chunk, range(1, 3))
+        assert not calls
+        with calls.writing_ahead() as give_back:
+            assert not give_back()
 
 
 def test_halves_go_before_a_call_that_is_written_ahead(session: Session) -> None:

@@ -59,7 +59,7 @@ def test_a_damaged_copy_is_not_believed(session: Session, damage: bytes) -> None
     assert list(ids(session, name)) == IDS
 
 
-def test_every_flipped_bit_of_a_copy_is_found(session: Session) -> None:
+def test_every_changed_byte_of_a_copy_is_found(session: Session) -> None:
     """The digest is over all ids."""
     name = segment(session)
     (path,) = copies(session)
