@@ -66,7 +66,8 @@ class PlainAnswers:
 
 def read_plain(piece: bytes) -> PlainAnswers | None:
     """Read whole lines; None: they have to be read one by one, for one of them may be odd."""
-    if not _is_regular(piece):
+    count = _regular_lines(piece)
+    if not count:
         return None
     options = pj.ReadOptions(use_threads=False, block_size=len(piece) + 1)
     try:
@@ -75,7 +76,7 @@ def read_plain(piece: bytes) -> PlainAnswers | None:
         return None
     table = table.combine_chunks()
     custom_ids: list[str] = table["custom_id"].to_pylist()
-    if table.num_rows != piece.count(b"\n") or not all(custom_ids):
+    if table.num_rows != count or not all(custom_ids):
         return None
     said = _fields(table["result"].chunk(0))
     message = _fields(said["message"])
@@ -98,11 +99,12 @@ def read_plain(piece: bytes) -> PlainAnswers | None:
     )
 
 
-def _is_regular(piece: bytes) -> bool:
-    """Tell whether each line is one object, if they are as many objects as lines.
+def _regular_lines(piece: bytes) -> int:
+    """Return how many lines there are; 0: one of them may be something else than one object.
 
-    Arrow reads on over a line's end, and over what follows an object on its line. Between two
-    objects, or two parts of one, no line end has a brace on both sides but where a line ends.
+    None is where they are as many objects as lines. Arrow reads on over a line's end, and over what
+    follows an object on its line. Between two objects, or two parts of one, no line end has a brace
+    on both sides but where a line ends.
     """
     count = piece.count(b"\n")
     if not (
@@ -111,12 +113,12 @@ def _is_regular(piece: bytes) -> bool:
         and piece.count(_END + _BEGIN) == count - 1
         and _SURROGATE.search(piece) is None
     ):
-        return False
+        return 0
     try:
         piece.decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return 0
+    return count
 
 
 def _usage(usage: Any) -> dict[str, Any]:

@@ -149,7 +149,11 @@ def test_ids_made_together_are_the_ids_made_one_by_one(
     ]
 
 
+ONE = custom_id("a" * 8, bytes(32), "b" * 8, 1)
+CHAIN = f"{ONE}-|-{ONE}-{ONE}"
+CUTS = st.sampled_from([n for n, char in enumerate(CHAIN) if char in "-|"] + [0, len(CHAIN)])
 ID_TEXTS = st.one_of(
+    st.builds(lambda begin, end: CHAIN[begin:end].strip("-"), CUTS, CUTS),
     st.builds(
         custom_id,
         st.just("aaaaaaaa"),
@@ -183,3 +187,19 @@ def test_ids_that_a_line_end_would_make_ours() -> None:
     assert parse_custom_ids([one, one]) is not None
     assert parse_custom_ids([f"{one}\n{one}", "row-1"]) is None
     assert parse_custom_ids([f"{one}\n{one}"]) is None
+
+
+def test_ids_that_other_ids_would_complete() -> None:
+    """Parts, or marks between texts, that are too many in one text and too few in another."""
+    one = custom_id("aaaaaaaa", bytes(32), "bbbbbbbb", 1)
+    head, tail = one.rsplit("-", 1)
+    assert parse_custom_ids([head, f"{tail}-|-{one}"]) is None
+    assert parse_custom_ids([head, f"{tail}-{one}"]) is None
+    assert parse_custom_ids([f"{one}-|-{one}"]) is None
+    assert parse_custom_ids([f"{one}-|-{head}", tail]) is None
+    assert parse_custom_ids([f"{one}-|-{one}", ""]) is None
+    assert parse_custom_ids([one, one[:-1]]) is None
+    assert parse_custom_ids([one, f"{one}-"]) is None
+    assert parse_custom_ids([one, one.replace("a1", "a70000")]) is None
+    assert parse_custom_ids([one, one.replace("bbbbbbbb", "bbbbbbb\u00e9")]) is None
+    assert parse_custom_ids([]) is None
