@@ -32,8 +32,8 @@ def program() -> NoReturn:
     _open_streams()
     code = entry()
     try:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
     except (OSError, ValueError):
         sys.exit(code)  # Python says what it cannot write, and how it ends then
     # What was opened is closed by now. Taking the memory apart object by object would take a tenth

@@ -89,13 +89,17 @@ def read_baseline(paths: BaselinePaths) -> Baseline | None:
         return None
 
 
-def items_digest(sidecar: bytes) -> str | None:
-    """Return the SHA-256 of the Parquet file that a sidecar of this version describes, or None.
+def items_digest(sidecar: bytes, *, any_version: bool = False) -> str | None:
+    """Return the SHA-256 of the Parquet file that a sidecar describes, or None.
 
     A team's store may hold anything, and the digest becomes part of a name.
+
+    Args:
+        sidecar: The bytes of the sidecar.
+        any_version: Take what another version of the program wrote, too.
     """
     try:
-        found = str(_opened(sidecar)["sha256"])
+        found = str((json.loads(sidecar) if any_version else _opened(sidecar))["sha256"])
     except _UNREADABLE:
         return None
     return found if _SHA256.fullmatch(found) else None

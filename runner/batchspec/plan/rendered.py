@@ -50,7 +50,7 @@ def keep_rendered(engine: Engine, relation: str, chunks: Iterable[list[Rendered]
     with file:
         for chunk in chunks:
             lines = [_line(row).encode() for row in chunk]
-            longest = max(longest, max(map(len, lines), default=0))
+            longest = max(longest, *map(len, lines), 0)
             with disk_errors("keep rendered items"):
                 write_all(file.fileno(), b"".join(lines))
     if not longest:
@@ -77,8 +77,7 @@ def drop_rendered(engine: Engine, relation: str) -> None:
 
 
 def _line(row: Rendered) -> str:
-    key, digest, found, size, chars, spot, prefix, *rest = row
-    marked, images, documents = rest
+    key, digest, found, size, chars, spot, prefix, marked, images, documents = row
     return (
         f"{key}\t{digest.hex()}\t{found.hex()}\t{size}\t{chars}\t{spot}\t{prefix.hex()}"
         f"\t{marked}\t{images}\t{documents}\n"

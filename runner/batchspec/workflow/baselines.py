@@ -8,11 +8,7 @@ proved whole is done without, and no command fails for it.
 from __future__ import annotations
 
 import contextlib
-import re
 from pathlib import Path
-from typing import Final
-
-import orjson
 
 from batchspec.durable import disk_errors, file_sha256, publish, write_file
 from batchspec.errors import EnvironmentFailure
@@ -20,8 +16,6 @@ from batchspec.plan.baseline import items_digest
 from batchspec.state.objects import Objects
 from batchspec.workflow.context import Session
 from batchspec.workflow.job import Job
-
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def promote_baseline(session: Session, job: Job) -> None:
@@ -46,8 +40,8 @@ def share_baseline(session: Session, spec: str) -> None:
             return
         objects.put(_name(spec, mine), paths.items, mine)
         objects.write_note(_note(spec), sidecar)
-        former = _sha256(shared)
-        if former and former != mine:
+        former = items_digest(shared, any_version=True)
+        if former is not None and former != mine:
             objects.discard(_name(spec, former))
 
 
@@ -93,15 +87,6 @@ def _note(spec: str) -> str:
 
 def _name(spec: str, sha256: str) -> str:
     return f"items.{spec}.{sha256}.parquet"
-
-
-def _sha256(sidecar: bytes) -> str:
-    """Return the digest that a sidecar of any version names, or an empty text."""
-    try:
-        found = str(orjson.loads(sidecar)["sha256"])
-    except (ValueError, KeyError, TypeError):
-        return ""
-    return found if _SHA256.fullmatch(found) else ""
 
 
 def _bytes(path: Path) -> bytes:

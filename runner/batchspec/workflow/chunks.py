@@ -21,7 +21,7 @@ from batchspec.records import frozen
 from batchspec.spec.model import BatchLimits
 from batchspec.state.ledger import Claim
 from batchspec.workflow.context import Session
-from batchspec.workflow.sentids import keep_ids, kept_ids, sweep_ids
+from batchspec.workflow.sentids import forget_ids, keep_ids, kept_ids, sweep_ids
 
 _HEAD, _TAIL = b'{"requests":[', b"]}"
 _ID_START = len(b'{"custom_id":"')
@@ -186,6 +186,12 @@ def _store(session: Session, lines: Iterable[bytes]) -> str:
     return segment
 
 
+def discard(session: Session, segment: str) -> None:
+    """Remove a request segment that no submission names, and its ids."""
+    session.segments.discard(segment)
+    forget_ids(session, segment)
+
+
 def _id(line: bytes) -> bytes:
     return line[_ID_START : line.index(b'"', _ID_START)]
 
@@ -255,7 +261,7 @@ def _rewritten(
 def refilled(
     session: Session, chunk: WrittenChunk, change: Callable[[bytes], bytes]
 ) -> WrittenChunk:
-    """Return a chunk whose lines were changed one by one: the same questions, other bytes."""
+    """Put another segment in the place of a chunk's: the same questions, each line changed."""
     size = len(_HEAD) + len(_TAIL) + max(0, chunk.requests - 1)
 
     def changed() -> Iterator[bytes]:
@@ -266,6 +272,8 @@ def refilled(
             yield new
 
     segment = _store(session, changed())
+    if segment != chunk.segment:
+        discard(session, chunk.segment)
     return replace(chunk, segment=segment, bytes=size, has_contents=False)
 
 
@@ -281,4 +289,4 @@ def sweep(session: Session, kept: Collection[str], waiting: Collection[str]) -> 
     session.segments.sweep(session.clock.now() - UNTOUCHED)
     for name in session.segments.names_here():
         if name.startswith("req-") and name not in kept:
-            session.segments.discard(name)
+            discard(session, name)

@@ -27,10 +27,7 @@ def with_contents(session: Session, chunk: WrittenChunk) -> WrittenChunk:
         DiskFailure: the segment cannot be written.
     """
     root = session.project.root
-    whole = refilled(session, chunk, lambda line: complete(root, line))
-    if whole.segment != chunk.segment:
-        session.segments.discard(chunk.segment)
-    return whole
+    return refilled(session, chunk, lambda line: complete(root, line))
 
 
 def complete(root: Path, request: bytes) -> bytes:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from batchspec.errors import EnvironmentFailure
 from batchspec.plan.questions import Spool
 from batchspec.records import frozen
-from batchspec.workflow.chunks import Chunk, WrittenChunk, write
+from batchspec.workflow.chunks import Chunk, WrittenChunk, discard, write
 from batchspec.workflow.context import Session
 
 
@@ -93,17 +93,16 @@ class Outgoing:
         # Plans import this room and send nothing; it brings logging along.
         from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415
 
-        stopped, unwanted = threading.Event(), False
+        stopped = threading.Event()
         pool = ThreadPoolExecutor(1, thread_name_prefix="write")
         ahead = pool.submit(self._written, self._chunks[at], stopped.is_set)
 
         def give_back() -> bool:
-            nonlocal unwanted
-            stopped.set()
-            wait([ahead])
-            if ahead.exception() is None and not unwanted:
-                unwanted = True
-                self._discard(ahead.result())
+            if not stopped.is_set():
+                stopped.set()
+                wait([ahead])
+                if ahead.exception() is None:
+                    self._discard(ahead.result())
             return True
 
         # The result is waited for, not the thread: a signal that interrupts `Thread.join` makes
@@ -117,7 +116,7 @@ class Outgoing:
             raise
         finally:
             pool.shutdown()
-        if ahead.exception() is None and not unwanted:
+        if ahead.exception() is None and not stopped.is_set():
             self._chunks[at] = ahead.result()
             self._close_if_written()
 
@@ -138,7 +137,7 @@ class Outgoing:
     def _discard(self, chunk: WrittenChunk) -> None:
         if self._source is not None:
             with suppress(EnvironmentFailure):
-                self._source.session.segments.discard(chunk.segment)
+                discard(self._source.session, chunk.segment)
 
     def _close_if_written(self) -> None:
         if self._first_unwritten() is None:

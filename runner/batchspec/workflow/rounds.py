@@ -57,8 +57,9 @@ class Rounds:
     def jobs(self, specs: Sequence[LoadedSpec]) -> list[Job]:
         """Return a job for each spec, and clear away what a crash left unnamed."""
         submissions = self.ledger.submissions()
-        segments = {s.segment: s.state in OPEN for s in submissions if s.segment}
-        sweep(self.session, segments, {name for name, open_ in segments.items() if open_})
+        kept = {s.segment for s in submissions if s.segment}
+        waiting = {s.segment for s in submissions if s.segment and s.state in OPEN}
+        sweep(self.session, kept, waiting)
         self.settled = frozenset(s.tag for s in submissions if s.state not in OPEN)
         self._jobs = {loaded.spec.name: Job(loaded=loaded) for loaded in specs}
         return list(self._jobs.values())

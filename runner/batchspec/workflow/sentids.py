@@ -42,7 +42,7 @@ def kept_ids(session: Session, segment: str) -> list[str] | None:
 
 
 def forget_ids(session: Session, segment: str) -> None:
-    """Remove the ids of a segment whose answers are there."""
+    """Remove the ids of a segment whose answers are there, or that is gone."""
     with contextlib.suppress(OSError):
         _path(session, segment).unlink(missing_ok=True)
 
@@ -50,8 +50,8 @@ def forget_ids(session: Session, segment: str) -> None:
 def sweep_ids(session: Session, wanted: Collection[str]) -> None:
     """Remove the ids of all segments but some."""
     for path in _folder(session).glob(f"*{_SUFFIX}"):
-        if path.name.removesuffix(_SUFFIX) not in wanted:
-            forget_ids(session, path.name.removesuffix(_SUFFIX))
+        if path.stem not in wanted:
+            forget_ids(session, path.stem)
 
 
 def _folder(session: Session) -> Path:

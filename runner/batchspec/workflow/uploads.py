@@ -55,13 +55,11 @@ def with_uploads(
     for line in session.segments.lines(chunk.segment):
         wanted.update((content.sha256, content) for content in contents_of(line))
     ids = yield from _ids(worker, wanted, workspace)
-    whole = refilled(
+    return refilled(
         session,
         chunk,
         lambda line: filled(line, lambda content: file_source(ids[content.sha256])),
     )
-    session.segments.discard(chunk.segment)
-    return whole
 
 
 def _ids(

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import orjson
-import pytest
 from fake_process import Bench, Rules, WatchedLedger, chunk, told
 from fake_world import World
 
@@ -81,10 +80,3 @@ def test_where_nothing_is_written_the_failure_is_told(tmp_path: Path) -> None:
         yield lambda: False
 
     assert send(tmp_path, idle) is SubmissionState.ARMED
-
-
-@pytest.fixture(autouse=True)
-def _room() -> Iterator[None]:
-    """Give the room back to other tests."""
-    yield
-    FullDisk.taken = False
