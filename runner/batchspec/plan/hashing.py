@@ -36,12 +36,13 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256, b"\0")
 _DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
 """From the alphabet of base32 to the digits that `int` reads."""
 _ZEROS = "a" * (_STRIDE - _H26)
+_NAME_FORM, _COUNT_FORM = "[a-z2-7]{8}", "[1-9][0-9]{0,4}"
 _ID = re.compile(
-    r"c1-(?P<namespace>[a-z2-7]{8})-(?P<h26>[a-z2-7]{26})-(?P<tag>[a-z2-7]{8})"
-    r"-a(?P<attempt>[1-9][0-9]{0,4})"
+    rf"c1-(?P<namespace>{_NAME_FORM})-(?P<h26>[a-z2-7]{{{_H26}}})-(?P<tag>{_NAME_FORM})"
+    rf"-a(?P<attempt>{_COUNT_FORM})"
 )
-_NAMES, _HASHES = re.compile("[a-z2-7]{8}"), re.compile("[a-z2-7]*")
-_ATTEMPT = re.compile("a([1-9][0-9]{0,4})")
+_NAME, _DIGITS_ONLY = re.compile(_NAME_FORM), re.compile("[a-z2-7]*")
+_ATTEMPT = re.compile(f"a{_COUNT_FORM}")
 _MARK = "|"
 """No part of an id can hold it."""
 
@@ -170,21 +171,20 @@ def parse_custom_ids(texts: Sequence[str]) -> ManyIds | None:
     # Where all marks stand between texts of five parts, each text is five parts.
     parts = f"-{_MARK}-".join(texts).split("-")
     versions, spaces, hashes, tags, numbers, marks = (parts[n::6] for n in range(6))
-    names, counts = {*spaces, *tags}, {text: _ATTEMPT.fullmatch(text) for text in set(numbers)}
     if not (
         len(parts) == 6 * len(texts) - 1
         and set(versions) == {"c1"}
         and set(marks) <= {_MARK}
-        and all(map(_NAMES.fullmatch, names))
-        and all(counts.values())
+        and all(map(_NAME.fullmatch, {*spaces, *tags}))
+        and all(map(_ATTEMPT.fullmatch, set(numbers)))
         and set(map(len, hashes)) == {_H26}
-        and _HASHES.fullmatch("".join(hashes))
+        and _DIGITS_ONLY.fullmatch("".join(hashes))
     ):
         return None
-    known = {text: int(match[1]) for text, match in counts.items() if match is not None}
-    if max(known.values()) > MAX_ATTEMPT:
+    counts = {number: int(number[1:]) for number in set(numbers)}
+    if max(counts.values()) > MAX_ATTEMPT:
         return None
-    attempts = [known[number] for number in numbers]
+    attempts = [counts[number] for number in numbers]
     # 26 digits of base 32 and six of zero are 20 bytes, so each hash begins at a byte.
     digits = (_ZEROS.join(hashes) + _ZEROS).translate(_DIGITS)
     data = int(digits, 32).to_bytes(_PADDED * len(texts), "big")

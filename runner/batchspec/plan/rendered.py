@@ -50,7 +50,7 @@ def keep_rendered(engine: Engine, relation: str, chunks: Iterable[list[Rendered]
     with file:
         for chunk in chunks:
             lines = [_line(row).encode() for row in chunk]
-            longest = max(longest, *map(len, lines), 0)
+            longest = max([longest, *map(len, lines)])
             with disk_errors("keep rendered items"):
                 write_all(file.fileno(), b"".join(lines))
     if not longest:

@@ -7,29 +7,18 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from batchspec.clock import SystemClock
 from batchspec.errors import DiskFailure
 from batchspec.plan.hashing import custom_id
 from batchspec.plan.pack import body_size, entry_size
 from batchspec.plan.questions import Spool
-from batchspec.spec.project import load_project
 from batchspec.workflow.chunks import Chunk, WrittenChunk, claims, halves, new_tag, pack_ask
 from batchspec.workflow.context import Session
 from batchspec.workflow.outgoing import Outgoing, Source
 from batchspec.workflow.sentids import kept_ids
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Session:
-    """Return a session over an empty project."""
-    (tmp_path / "batchspec.yaml").write_text("version: 1\nname: queue\n")
-    project, problems = load_project(tmp_path, {})
-    assert project is not None, problems
-    return Session(project=project, emulated=False, clock=SystemClock(), environ={})
 
 
 def digest(number: int) -> bytes:
@@ -170,29 +159,20 @@ def interrupt_soon(session: Session) -> None:
     threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
-def test_an_interrupted_call_stops_the_segment(session: Session) -> None:
-    """Nothing is at work any more when the exception goes on, and nothing half-written is left."""
+@pytest.mark.parametrize("interrupt", [interrupt_while_written, interrupt_soon])
+def test_an_interrupt_stops_the_segment(
+    session: Session, interrupt: Callable[[Session], None]
+) -> None:
+    """In the call or after it: nothing is at work when it goes on, nothing half-written is left."""
     with session:
         calls = big_queue(session)
         calls.take()
         with pytest.raises(KeyboardInterrupt), calls.writing_ahead():
-            interrupt_while_written(session)
+            interrupt(session)
         assert not any(thread.name.startswith("write") for thread in threading.enumerate())
         assert len(list((session.state_dir / "segments").iterdir())) == 1
         calls.clear()
         assert not list(session.scratch.glob("*.spool"))
-
-
-def test_an_interrupt_after_the_call_stops_the_segment_too(session: Session) -> None:
-    """The call is done, and its segment is all that is waited for."""
-    with session:
-        calls = big_queue(session)
-        calls.take()
-        with pytest.raises(KeyboardInterrupt), calls.writing_ahead():
-            interrupt_soon(session)
-        assert not any(thread.name.startswith("write") for thread in threading.enumerate())
-        assert len(list((session.state_dir / "segments").iterdir())) == 1
-        calls.clear()
 
 
 def test_a_segment_at_work_gives_its_room_back_and_is_written_later(session: Session) -> None:

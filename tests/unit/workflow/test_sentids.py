@@ -6,22 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from batchspec.clock import SystemClock
-from batchspec.spec.project import load_project
 from batchspec.workflow.chunks import ids, sweep
 from batchspec.workflow.context import Session
 from batchspec.workflow.sentids import forget_ids, keep_ids, kept_ids
 
 IDS = [f"abcdefgh-{'x' * 26}-tagtagta-a{number}" for number in range(5)]
-
-
-@pytest.fixture
-def session(tmp_path: Path) -> Session:
-    """Return a session over an empty project."""
-    (tmp_path / "batchspec.yaml").write_text("version: 1\nname: ids\n")
-    project, problems = load_project(tmp_path, {})
-    assert project is not None, problems
-    return Session(project=project, emulated=False, clock=SystemClock(), environ={})
 
 
 def segment(session: Session) -> str:
